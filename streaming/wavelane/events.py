@@ -1,0 +1,127 @@
+"""What a session tells its client. Plain values, the same for every protocol.
+
+All times are integers on the session's sample clock: samples at :data:`CLOCK_RATE` since the first audio byte.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wavelane.errors import ErrorCode
+
+CLOCK_RATE = 16_000
+"""Ticks per second of every time in an event (Hz)."""
+
+FinalReason = Literal["silence", "max_utterance", "flush", "end", "failure"]
+"""Why an utterance was closed: an endpoint rule, the client's flush or end, or a failure of the session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One recognised word."""
+
+    text: str
+    start: int
+    """Sample clock, inclusive."""
+    end: int
+    """Sample clock, exclusive."""
+    confidence: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """One hypothesis of an utterance."""
+
+    text: str
+    confidence: float
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted:
+    """The detector heard speech begin."""
+
+    channel: int
+    at: int
+    """Sample clock, the onset itself (not when it was decided)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStopped:
+    """The detector heard speech end."""
+
+    channel: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """The hypothesis of the utterance in progress. Replaces the previous partial of the same utterance."""
+
+    channel: int
+    utterance: int
+    """Counts from 0 for each channel."""
+    text: str
+    stable: int
+    """The first ``stable`` characters of ``text`` will not change any more."""
+    words: tuple[Word, ...]
+    start: int
+    processed: int
+    """Sample clock up to which audio has been recognised."""
+    lag_ms: int
+    """Audio received but not yet recognised (ms)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final:
+    """The result of an utterance; exactly one for every utterance opened."""
+
+    channel: int
+    utterance: int
+    alternatives: tuple[Alternative, ...]
+    """At least one, best first; the text may be empty."""
+    start: int
+    end: int
+    processed: int
+    lag_ms: int
+    reason: FinalReason
+
+    @property
+    def text(self) -> str:
+        """Text of the best hypothesis."""
+        return self.alternatives[0].text
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """Words of the best hypothesis."""
+        return self.alternatives[0].words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An utterance ended by a rule; its :class:`Final` follows."""
+
+    channel: int
+    utterance: int
+    at: int
+    reason: FinalReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Something was refused or broke. ``fatal`` failures are followed by finals of what was heard and ``Closed``."""
+
+    code: ErrorCode
+    message: str
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The last event of every session."""
+
+    received: int
+    """Sample clock at the end of the audio received."""
+
+
+Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | Failed | Closed

@@ -1,0 +1,64 @@
+"""What passes between a session and the engine, which never import each other.
+
+A session cuts its audio into chunks (:class:`Chunk`); the engine answers each with one :class:`StepResult`, in order.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+"""Mono audio at the model's rate, nominally -1 to 1, shape [n]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One encoder step's worth of audio of one lane.
+
+    ``samples`` always has the same length for a lookahead (``FeatureSpec.window_samples(8 * (lookahead + 1))``), so
+    that a batch is one ``np.stack``: the window holds ``slots = subsampling * (lookahead + 1)`` feature frames. A chunk
+    that starts a stream (``start``) has its ``frames`` right after ``subsampling - 1`` unused frames (the first step of
+    the reference implementations is that much shorter); every other chunk has them at the left. Unused room is zeros.
+    """
+
+    lane: int
+    """Channel of the session."""
+    sequence: int
+    """Counts the lane's chunks from 0; the result carries it back."""
+    samples: Samples
+    frames: int
+    """Valid feature frames in the window (>= 1)."""
+    start: bool
+    """First chunk of a stream: the lane's state is reset before the step."""
+    last: bool
+    """Tail of a stream: may be short; every output frame is kept."""
+    lookahead: int
+    prompt: int | None = None
+    """Language prompt of a prompted model."""
+    end: int = 0
+    """Sample clock of the newest audio in the chunk; due time and lag are counted from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One emitted piece."""
+
+    id: int
+    frame: int
+    """Encoder frame (80 ms) since the start of the stream."""
+    confidence: float
+    """Probability of the piece, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What one step gave for one lane."""
+
+    lane: int
+    sequence: int
+    tokens: tuple[Token, ...]
+    """New pieces, in order; appended to those of earlier steps of the stream."""
+    frames: int
+    """Encoder frames that this step completed."""
+    last: bool
