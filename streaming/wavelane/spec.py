@@ -1,0 +1,82 @@
+"""What the rest of the system needs to know about a model, free of torch.
+
+The loader fills a :class:`ModelSpec`; framing, session and engine read it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """How audio becomes log-mel frames. Frame ``f`` is centred on sample ``f * hop``."""
+
+    n_mels: int
+    sample_rate: int = 16_000
+    hop: int = 160
+    """Samples between frames (10 ms)."""
+    window: int = 400
+    """Samples of the (symmetric Hann) window, zero-padded on both sides to ``n_fft``."""
+    n_fft: int = 512
+    preemphasis: float | None = 0.97
+    log_guard: float = 2.0**-24
+    """Added to the mel energy before the logarithm."""
+    closing_frame: bool = True
+    """A file of n samples has ``n // hop + 1`` frames (NeMo), or ``n // hop`` when false (Hugging Face)."""
+
+    @property
+    def left(self) -> int:
+        """Samples before a frame's centre that it depends on, one for the pre-emphasis included."""
+        return self.window // 2 + 1
+
+    @property
+    def right(self) -> int:
+        """Samples from a frame's centre on that it depends on."""
+        return self.window // 2
+
+    def window_samples(self, frames: int) -> int:
+        """Samples that ``frames`` consecutive frames depend on."""
+        return (frames - 1) * self.hop + self.left + self.right
+
+    def total_frames(self, samples: int) -> int:
+        """Frames of a whole stream of ``samples`` samples."""
+        return samples // self.hop + (1 if self.closing_frame else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What the rest of the system needs to know about a loaded model."""
+
+    name: str
+    features: FeatureSpec
+    lookaheads: tuple[int, ...]
+    """Lookaheads (future encoder frames) that the checkpoint was trained for, largest first."""
+    default_lookahead: int
+    left_context: int
+    """Encoder frames of the past that attention sees."""
+    vocabulary: tuple[str, ...]
+    """Pieces by id, without the blank; sentencepiece convention (U+2581 opens a word). Empty: no tokenizer found."""
+    heads: tuple[Literal["ctc", "rnnt"], ...]
+    """Decoders that the checkpoint has, the preferred one first."""
+    subsampling: int = 8
+    tail: Literal["short", "padded"] = "short"
+    """The last chunk of a stream is cut to its valid frames (NeMo) or filled with zero features (Hugging Face)."""
+    languages: tuple[str, ...] = ("en",)
+    prompts: Mapping[str, int] = field(default_factory=dict)
+    """Language (or ``auto``) to prompt index, for prompted models."""
+    default_prompt: int | None = None
+    parameters: int = 0
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of one encoder frame (1,280: 80 ms)."""
+        return self.features.hop * self.subsampling
+
+    def chunk_frames(self, lookahead: int) -> int:
+        """Feature frames in the window of one step."""
+        return self.subsampling * (lookahead + 1)
+
+    def start_frames(self, lookahead: int) -> int:
+        """Feature frames of the first step of a stream: ``1 + subsampling * lookahead``."""
+        return 1 + self.subsampling * lookahead
