@@ -11,7 +11,7 @@ from wavelane.errors import ErrorCode
 CLOCK_RATE = 16_000
 """Ticks per second of every time in an event (Hz)."""
 
-FinalReason = Literal["silence", "max_utterance", "flush", "end", "failure"]
+FinalReason = Literal["silence", "no_text", "max_utterance", "flush", "end", "failure"]
 """Why an utterance was closed: an endpoint rule, the client's flush or end, or a failure of the session."""
 
 
@@ -108,6 +108,13 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flushed:
+    """The answer to a flush: everything received before it has its final."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """Something was refused or broke. ``fatal`` failures are followed by finals of what was heard and ``Closed``."""
 
@@ -124,4 +131,4 @@ class Closed:
     """Sample clock at the end of the audio received."""
 
 
-Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | Failed | Closed
+Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | Flushed | Failed | Closed

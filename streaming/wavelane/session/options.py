@@ -1,0 +1,136 @@
+"""What a client may ask of a session. One definition for every protocol; unknown keys are errors."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wavelane.errors import ErrorCode, WavelaneError
+
+Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
+VadKind = Literal["webrtc", "silero", "off"]
+Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EndpointOptions(_Options):
+    """When an utterance ends by itself."""
+
+    silence_ms: Annotated[int, Field(ge=100, le=60_000)] = 600
+    """Silence after text that ends the utterance (ms)."""
+    no_text_ms: Annotated[int, Field(ge=100, le=600_000)] = 2_400
+    """Silence without any text that ends the utterance with an empty final (ms)."""
+    max_utterance_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] = 30_000
+    """Longest utterance; a longer one is cut at the next word (ms)."""
+    enabled: bool = True
+    """False: only flush, end and the longest utterance close an utterance."""
+
+
+class VadOptions(_Options):
+    """How speech is told from silence."""
+
+    kind: VadKind = "webrtc"
+    """Detector; ``off`` feeds everything to the encoder and takes silence from the decoder."""
+    mode: Annotated[int, Field(ge=0, le=3)] = 1
+    """Aggressiveness of the webrtc detector: 3 takes the least for speech."""
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """Speech probability at which the silero detector hears speech."""
+    min_speech_ms: Annotated[int, Field(ge=0, le=2_000)] = 60
+    """Speech shorter than this does not open the gate (ms)."""
+    min_silence_ms: Annotated[int, Field(ge=0, le=10_000)] = 300
+    """Silence shorter than this does not count as a pause (ms)."""
+    pre_roll_ms: Annotated[int, Field(ge=0, le=2_000)] = 300
+    """Audio before the onset that is recognised too (ms)."""
+
+
+class SessionOptions(_Options):
+    """Options of one session. Those in :data:`MUTABLE` may change while it runs."""
+
+    encoding: Encoding = "linear16"
+    """Sample format of raw audio (little-endian), or ``container``: WAV, FLAC, Ogg/WebM Opus, MP3, found by content."""
+    sample_rate: Annotated[int, Field(ge=8_000, le=96_000)] = 16_000
+    """Samples per second of raw audio (Hz); a container says its own."""
+    channels: Annotated[int, Field(ge=1, le=8)] = 1
+    """Interleaved channels of raw audio; a container says its own."""
+    channel: Annotated[int, Field(ge=0, le=7)] | Literal["mix", "separate"] = "mix"
+    """One channel by index, the mean of all, or each recognised on its own."""
+    model: str | None = None
+    """Name of the model expected; refused when the server serves another."""
+    language: str | None = None
+    """Language code, or ``auto`` for models that find it themselves. None: the model's default."""
+    lookahead: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Future encoder frames (80 ms each) awaited before a frame is recognised; one of the model's. None: its default."""
+    partials: bool = True
+    """Send hypotheses of the utterance in progress."""
+    words: bool = True
+    """Send words with times and confidences in partials and finals."""
+    alternatives: Annotated[int, Field(ge=1, le=30)] = 1
+    """Hypotheses per final; more than one needs a decoder that has them."""
+    vad: VadOptions = VadOptions()
+    endpoint: EndpointOptions = EndpointOptions()
+
+
+MUTABLE = ("language", "lookahead", "partials", "words", "endpoint")
+"""Options that may change mid-stream. Language and lookahead count from the next stream of the lane on: the next speech
+with a detector, the next flush without one."""
+
+
+def parse_options(values: object, base: SessionOptions | None = None) -> SessionOptions:
+    """Validate a client's options.
+
+    Args:
+        values: a mapping as decoded from JSON; nested mappings for ``vad`` and ``endpoint``.
+        base: defaults of the server; what ``values`` leaves out is taken from here.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG, naming every offending option and what it may be.
+    """
+    if not isinstance(values, dict):
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, "the configuration must be a JSON object")
+    merged = _merge((base or SessionOptions()).model_dump(), values)
+    try:
+        return SessionOptions.model_validate(merged)
+    except ValidationError as error:
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, describe(error)) from None
+
+
+def reconfigure(current: SessionOptions, values: object) -> SessionOptions:
+    """Apply a mid-stream change.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG for an option that is unknown, wrong, or fixed once audio flows.
+    """
+    changed = parse_options(values, base=current)
+    fixed = [
+        name
+        for name in SessionOptions.model_fields
+        if name not in MUTABLE and getattr(changed, name) != getattr(current, name)
+    ]
+    if fixed:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"{', '.join(fixed)} cannot change while a session runs; only {', '.join(MUTABLE)} can: open a new session",
+        )
+    return changed
+
+
+def describe(error: ValidationError) -> str:
+    """All faults of a validation in one sentence, each with the path of its option."""
+    faults = []
+    for item in error.errors(include_url=False, include_context=False):
+        path = ".".join(str(part) for part in item["loc"]) or "configuration"
+        if item["type"] == "extra_forbidden":
+            faults.append(f"{path}: unknown option")
+        else:
+            faults.append(f"{path}: {item['msg']} (got {item['input']!r})")
+    return "; ".join(faults)
+
+
+def _merge(base: dict[str, object], values: dict[str, object]) -> dict[str, object]:
+    merged = dict(base)
+    for key, value in values.items():
+        inner = merged.get(key)
+        merged[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
