@@ -1,0 +1,70 @@
+# Wavelane in five verbs: demo, test, check, figures, clean.
+# Everything is installed into .venv; system packages are added with apt-get where they are missing and it exists.
+
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Without an NVIDIA GPU a pinned torch keeps gigabytes of CUDA packages away.
+TORCH  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'torch>=2.11' || echo 'torch==2.13.0')
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test test-slow test-gpu check lint format proto figures setup setup-dev browser clean help
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: setup ## install, start the server, watch words appear, open the microphone page
+	@$(BIN)/wavelane demo $(ARGS)
+
+test: setup-dev browser ## install what the tests need and run them all
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: setup-dev browser ## the tests that take minutes
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-gpu: setup-dev ## the tests that need a CUDA device
+	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+lint: setup-dev ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test ## everything that must be green before a commit
+
+format: setup-dev ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+proto: setup-dev ## regenerate the gRPC code and the message schema
+	@$(BIN)/python protos/generate.py
+
+figures: setup-dev ## measure the figures of README.md on this machine (about ten minutes)
+	@$(BIN)/wavelane figures $(ARGS)
+
+setup: $(VENV)/.ready-all
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Wavelane needs Python 3.11 or newer; none was found on PATH." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	  echo "Adding python3-venv ..."; \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-venv >/dev/null && \
+	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.ready-%: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Wavelane [$*] into $(VENV) (a few minutes the first time) ..."
+	@$(PIP) --upgrade pip
+	@$(PIP) "$(TORCH)"
+	@$(PIP) --editable ".[$*]"
+	@touch $@
+
+browser: # Chromium and node for the browser tests
+	@missing=; command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
+	command -v node >/dev/null 2>&1 || missing="$$missing nodejs"; \
+	if [ -n "$$missing" ]; then echo "Adding$$missing for the browser tests ..."; \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
