@@ -61,7 +61,7 @@ class SessionOptions(_Options):
     language: str | None = None
     """Language code, or ``auto`` for models that find it themselves. None: the model's default."""
     lookahead: Annotated[int, Field(ge=0, le=64)] | None = None
-    """Future encoder frames (80 ms each) awaited before a frame is recognised; one of the model's. None: its default."""
+    """Future encoder frames (80 ms each) awaited before one is recognised; one of the model's. None: its default."""
     partials: bool = True
     """Send hypotheses of the utterance in progress."""
     words: bool = True

@@ -1,0 +1,94 @@
+"""Pieces to words: the text, times and confidence of a growing list of emitted pieces.
+
+Sentencepiece convention: a piece that begins with U+2581 opens a word, every other piece continues one, and pieces of
+the form ``<0xE4>`` are bytes of UTF-8 text. Pieces are only ever appended, so the joined text only ever grows: what was
+shown is a prefix of what will be shown.
+"""
+
+import codecs
+import re
+from collections.abc import Sequence
+
+from wavelane.events import Word
+from wavelane.work import Token
+
+OPENER = "\N{LOWER ONE EIGHTH BLOCK}"
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>\Z")
+
+
+class _OpenWord:
+    """A word that may still grow."""
+
+    __slots__ = ("confidences", "decoder", "end", "start", "text")
+
+    def __init__(self, start: int) -> None:
+        self.text = ""
+        self.start = start
+        self.end = start
+        self.confidences: list[float] = []
+        self.decoder: codecs.IncrementalDecoder | None = None
+
+    def add(self, piece: str, end: int, confidence: float) -> None:
+        byte = _BYTE.match(piece)
+        if byte is None:
+            self.text += piece
+        else:
+            if self.decoder is None:
+                self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            self.text += self.decoder.decode(bytes([int(byte[1], 16)]))
+        self.end = max(self.end, end)
+        self.confidences.append(confidence)
+
+
+class WordBuilder:
+    """The words of one utterance, built piece by piece.
+
+    Args:
+        vocabulary: pieces by id.
+        frame_samples: samples of one encoder frame.
+    """
+
+    def __init__(self, vocabulary: Sequence[str], frame_samples: int) -> None:
+        self._vocabulary = vocabulary
+        self._frame = frame_samples
+        self._words: list[_OpenWord] = []
+
+    def add(self, token: Token, base: int) -> None:
+        """Append a piece; ``base`` is the sample clock at the start of the token's stream."""
+        piece = self._vocabulary[token.id]
+        start = base + token.frame * self._frame
+        if piece.startswith(OPENER) or not self._words:
+            self._words.append(_OpenWord(start))
+            piece = piece.removeprefix(OPENER)
+        word = self._words[-1]
+        if not word.confidences or not word.text:
+            word.start = start
+        word.add(piece.replace(OPENER, " "), start + self._frame, token.confidence)
+
+    def opens_word(self, token: Token) -> bool:
+        """Whether the piece would open a new word."""
+        return self._vocabulary[token.id].startswith(OPENER)
+
+    @property
+    def text(self) -> str:
+        """Words joined by single spaces."""
+        return " ".join(word.text for word in self._words if word.text)
+
+    @property
+    def end(self) -> int | None:
+        """Sample clock at the end of the newest piece, None when there is none."""
+        return self._words[-1].end if self._words else None
+
+    def words(self) -> tuple[Word, ...]:
+        """The words so far; a word's confidence is the mean over its pieces, and no word runs into the next."""
+        shown = [word for word in self._words if word.text]
+        limits = [word.start for word in shown[1:]] + [word.end for word in shown[-1:]]
+        return tuple(
+            Word(
+                text=word.text,
+                start=word.start,
+                end=max(word.start, min(word.end, limit)),
+                confidence=round(sum(word.confidences) / len(word.confidences), 4),
+            )
+            for word, limit in zip(shown, limits, strict=True)
+        )
