@@ -37,6 +37,8 @@ class ErrorCode(StrEnum):
     """The call's deadline passed before it was finished."""
     CANCELLED = "cancelled"
     """The client cancelled the call or went away."""
+    UNAVAILABLE = "unavailable"
+    """No server answers at this address, or the connection broke before the session was closed. Seen by clients only."""
     INTERNAL = "internal"
     """A fault of the server. Other sessions are not affected."""
 
@@ -66,6 +68,7 @@ STATUS: dict[ErrorCode, Status] = {
     ErrorCode.MODEL_UNSUPPORTED: Status(400, 4404, "FAILED_PRECONDITION"),
     ErrorCode.DEADLINE_EXCEEDED: Status(504, 4408, "DEADLINE_EXCEEDED"),
     ErrorCode.CANCELLED: Status(499, 1000, "CANCELLED"),
+    ErrorCode.UNAVAILABLE: Status(503, 1014, "UNAVAILABLE"),
     ErrorCode.INTERNAL: Status(500, 1011, "INTERNAL"),
 }
 

@@ -39,6 +39,15 @@ class FeatureSpec:
         """Samples that ``frames`` consecutive frames depend on."""
         return (frames - 1) * self.hop + self.left + self.right
 
+    def closing(self, last: float) -> tuple[float, ...]:
+        """What follows the last sample of a stream: ``right`` samples that are zero after pre-emphasis.
+
+        The reference implementations apply pre-emphasis first and pad with zeros then; plain zeros would give a step of
+        ``-preemphasis * last`` in the last frames.
+        """
+        decay = 0.0 if self.preemphasis is None else self.preemphasis
+        return tuple(last * decay**k for k in range(1, self.right + 1))
+
     def total_frames(self, samples: int) -> int:
         """Frames of a whole stream of ``samples`` samples."""
         return samples // self.hop + (1 if self.closing_frame else 0)
@@ -80,3 +89,9 @@ class ModelSpec:
     def start_frames(self, lookahead: int) -> int:
         """Feature frames of the first step of a stream: ``1 + subsampling * lookahead``."""
         return 1 + self.subsampling * lookahead
+
+    def prompt(self, language: str | None) -> int | None:
+        """Prompt index for a session's language; None for models without prompts."""
+        if not self.prompts:
+            return None
+        return self.default_prompt if language is None else self.prompts[language]

@@ -1,64 +1,238 @@
-"""The sans-I/O session: bytes and results in, chunks and events out. (Being written; the interface is fixed.)"""
+"""The sans-I/O session: bytes and results in, chunks and events out.
 
-from wavelane.errors import WavelaneError
-from wavelane.events import Event
-from wavelane.session.options import SessionOptions
+No clock, thread, socket or model: time is counted in samples, so a test feeds bytes and reads events, and the same
+bytes give the same finals however they are split and whenever they come.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavelane.audio.channels import select_channels
+from wavelane.audio.decoder import AudioDecoder, DecoderLimits, open_decoder
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import Closed, Event, Failed, Flushed
+from wavelane.session.lane import Lane
+from wavelane.session.options import SessionOptions, reconfigure
+from wavelane.session.recognition import Mark
 from wavelane.spec import ModelSpec
+from wavelane.vad.base import Detector
+from wavelane.vad.webrtc import WebRtcDetector
 from wavelane.work import Chunk, StepResult
+
+DetectorFactory = Callable[[SessionOptions], Detector | None]
+
+
+def make_detector(options: SessionOptions) -> Detector | None:
+    """The inline detector of the options; None for ``off``."""
+    if options.vad.kind == "off":
+        return None
+    if options.vad.kind == "webrtc":
+        return WebRtcDetector(options.vad.mode)
+    raise WavelaneError(
+        ErrorCode.INVALID_CONFIG, f"vad.kind {options.vad.kind!r} is not available on this server; use webrtc or off"
+    )
 
 
 class Session:
-    """One client's recognition, without clock, thread or socket."""
+    """One client's recognition.
 
-    def __init__(self, options: SessionOptions, spec: ModelSpec) -> None:
-        raise NotImplementedError
+    Args:
+        options: what the client asked for.
+        spec: of the model.
+        limits: bounds on what a container may decode to.
+        detectors: makes one detector per lane.
 
-    options: SessionOptions
-    """Effective options: every None resolved."""
+    Raises:
+        WavelaneError: INVALID_CONFIG for an option that cannot take effect with this model.
+    """
+
+    def __init__(
+        self,
+        options: SessionOptions,
+        spec: ModelSpec,
+        *,
+        limits: DecoderLimits | None = None,
+        detectors: DetectorFactory = make_detector,
+    ) -> None:
+        self.options = _effective(options, spec)
+        self._spec = spec
+        self._detectors = detectors
+        self._events: list[Event] = []
+        self._decoder: AudioDecoder = open_decoder(
+            options.encoding, sample_rate=options.sample_rate, channels=options.channels, limits=limits
+        )
+        count = options.channels if options.channel == "separate" else 1
+        self._lanes = [
+            Lane(channel, spec, self.options, detectors(self.options), self._events) for channel in range(count)
+        ]
+        self._ended = False
+        self._failed = False
+        self._closed = False
 
     @property
     def lanes(self) -> int:
         """Engine lanes (slots) that the session needs: one, or one per channel recognised separately."""
-        raise NotImplementedError
+        return len(self._lanes)
 
     @property
     def backlog_ms(self) -> int:
         """Audio received but not yet recognised (ms), the slowest lane's."""
-        raise NotImplementedError
+        return max(lane.recognition.lag_ms for lane in self._lanes)
+
+    @property
+    def received(self) -> int:
+        """Sample clock at the end of the audio received."""
+        return max(lane.clock for lane in self._lanes)
+
+    @property
+    def ended(self) -> bool:
+        """No more audio is taken."""
+        return self._ended
 
     @property
     def closed(self) -> bool:
         """All is said: ``Closed`` was emitted."""
-        raise NotImplementedError
+        return self._closed
 
     def receive_audio(self, data: bytes) -> None:
-        """Take audio bytes; any split of the same bytes gives the same events."""
-        raise NotImplementedError
+        """Take audio bytes; any split of the same bytes gives the same finals.
+
+        Audio that does not decode fails the session: what came before it is finalised first.
+        """
+        if self._ended:
+            if not self._failed:
+                self._complain(ErrorCode.INVALID_MESSAGE, "audio after end was ignored; open a new session for it")
+            return
+        try:
+            for block in self._decoder.feed(data):
+                self._push(block)
+        except WavelaneError as error:
+            self.receive_failure(error)
 
     def receive_flush(self) -> None:
         """Finalise what was heard and stay open; answered by ``Flushed``."""
-        raise NotImplementedError
+        if self._ended:
+            self._complain(ErrorCode.INVALID_MESSAGE, "flush after end was ignored; end finalises by itself")
+            return
+        for lane in self._lanes:
+            lane.finish(Mark.FLUSH)
+        self._settle()
 
     def receive_end(self) -> None:
         """No more audio: finalise and close."""
-        raise NotImplementedError
+        if self._ended:
+            self._complain(ErrorCode.INVALID_MESSAGE, "a second end was ignored")
+            return
+        self._ended = True
+        try:
+            for block in self._decoder.finish():
+                self._push(block)
+        except WavelaneError as error:
+            self._complain(error.code, error.message)
+        for lane in self._lanes:
+            lane.finish(Mark.END)
+        self._settle()
 
     def receive_options(self, values: object) -> SessionOptions:
-        """Change options mid-stream; returns the effective options. Raises INVALID_CONFIG and changes nothing."""
-        raise NotImplementedError
+        """Change options mid-stream.
+
+        Returns:
+            the effective options.
+
+        Raises:
+            WavelaneError: INVALID_CONFIG; nothing is changed.
+        """
+        self.options = _effective(reconfigure(self.options, values), self._spec)
+        for lane in self._lanes:
+            lane.reconfigure(self.options)
+        return self.options
+
+    def receive_failure(self, error: WavelaneError) -> None:
+        """The client broke a rule: the failure is told, what was heard is finalised, the session closes."""
+        if self._ended:
+            return
+        self._ended = self._failed = True
+        self._events.append(Failed(code=error.code, message=error.message, fatal=True))
+        for lane in self._lanes:
+            lane.finish(Mark.END)
+        self._settle()
 
     def receive_error(self, error: WavelaneError) -> None:
-        """The engine or transport gave up: what is known becomes finals, then ``Failed`` and ``Closed``."""
-        raise NotImplementedError
+        """No results will come any more: what is known becomes finals, and the session closes."""
+        if self._closed:
+            return
+        if not self._failed:
+            self._events.append(Failed(code=error.code, message=error.message, fatal=True))
+        self._ended = self._failed = True
+        for lane in self._lanes:
+            lane.chunks.clear()
+            lane.recognition.abandon()
+        self._settle()
 
     def receive_result(self, result: StepResult) -> None:
-        """Take the engine's answer to a chunk, in order for each lane."""
-        raise NotImplementedError
+        """Take the engine's answer to a chunk; answers of a lane come in the order of its chunks."""
+        if not self._closed:
+            self._lanes[result.lane].receive(result)
+            self._settle()
 
     def next_chunk(self) -> Chunk | None:
         """Work for the engine, or None."""
-        raise NotImplementedError
+        for lane in self._lanes:
+            if lane.chunks:
+                return lane.chunks.popleft()
+        return None
 
     def events(self) -> list[Event]:
         """Events since the last call."""
-        raise NotImplementedError
+        events = self._events[:]
+        self._events.clear()
+        return events
+
+    def _push(self, block: NDArray[np.float32]) -> None:
+        streams = select_channels(block, self.options.channel)
+        if len(streams) != len(self._lanes):
+            raise WavelaneError(
+                ErrorCode.INVALID_AUDIO,
+                f"the audio has {len(streams)} channels, but {len(self._lanes)} were configured to be recognised "
+                "separately: set channels to what the audio has",
+            )
+        for lane, samples in zip(self._lanes, streams, strict=True):
+            lane.push(samples, self._decoder.sample_rate)
+
+    def _complain(self, code: ErrorCode, message: str) -> None:
+        self._events.append(Failed(code=code, message=message, fatal=False))
+
+    def _settle(self) -> None:
+        """Emit what is true only once every lane has got there."""
+        while all(lane.recognition.flushed for lane in self._lanes):
+            self._events.append(Flushed(at=max(lane.recognition.flushed.popleft() for lane in self._lanes)))
+        if not self._closed and all(lane.recognition.ended for lane in self._lanes):
+            self._closed = True
+            self._events.append(Closed(received=self.received))
+
+
+def _effective(options: SessionOptions, spec: ModelSpec) -> SessionOptions:
+    """Resolve every None and refuse what cannot take effect with the model."""
+
+    def refuse(message: str) -> WavelaneError:
+        return WavelaneError(ErrorCode.INVALID_CONFIG, message)
+
+    if options.model is not None and options.model != spec.name:
+        raise refuse(f"model: this server serves {spec.name!r}, not {options.model!r}")
+    lookahead = spec.default_lookahead if options.lookahead is None else options.lookahead
+    if lookahead not in spec.lookaheads:
+        choices = ", ".join(map(str, spec.lookaheads))
+        raise refuse(f"lookahead: {spec.name} was trained for {choices}, not {lookahead}")
+    known = tuple(spec.prompts) or spec.languages
+    language = options.language
+    if language is not None and language not in known:
+        raise refuse(f"language: {spec.name} knows {', '.join(known)}, not {language!r}")
+    if options.alternatives > 1:
+        raise refuse("alternatives: the greedy decoder has one hypothesis; ask for 1")
+    if isinstance(options.channel, int) and options.encoding != "container" and options.channel >= options.channels:
+        raise refuse(f"channel: there is no channel {options.channel} in {options.channels}; they count from 0")
+    if options.encoding == "container" and options.channel == "separate" and options.channels == 1:
+        raise refuse("channels: say how many channels of the container to recognise separately")
+    return options.model_copy(update={"model": spec.name, "lookahead": lookahead})

@@ -1,0 +1,232 @@
+"""The gate in front of the encoder: which audio is recognised, cut into streams, decided by position alone.
+
+A *stream* is a stretch of audio that the encoder hears without interruption. With a detector a stream opens a pre-roll
+before the onset of speech and closes when silence has lasted long enough to end an utterance, so that silence costs no
+encoder steps; the sample clock runs on through the gaps. Without a detector everything is one stream, closed only by
+flush and end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavelane.session.endpoint import samples as to_samples
+from wavelane.session.options import EndpointOptions, VadOptions
+from wavelane.vad.base import Detector
+from wavelane.vad.segmenter import Segmenter, SegmenterOptions, SpeechOnset
+from wavelane.work import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A stream opens at sample ``at``."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The next samples of the open stream."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The open stream ends at ``at``; its tail is due at once."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Speech began at ``at``."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Speech ended at ``at``."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """At ``at``, silence was long enough to end an utterance that has text."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoText:
+    """At ``at``, silence was long enough to end an utterance without text."""
+
+    at: int
+
+
+Action = Open | Feed | Close | Onset | Offset | Pause | NoText
+
+
+class Gate(Protocol):
+    """Audio in, actions out; every position is on the lane's sample clock."""
+
+    endpoint: EndpointOptions
+
+    @property
+    def position(self) -> int:
+        """Sample clock up to which audio was decided on; what is later waits."""
+
+    def push(self, samples: Samples) -> list[Action]:
+        """Take audio."""
+
+    def finish(self) -> list[Action]:
+        """Decide on all audio taken: whatever may be speech is fed, an open stream is closed. Then start anew."""
+
+
+class OpenGate:
+    """No detector: everything is fed."""
+
+    def __init__(self, endpoint: EndpointOptions) -> None:
+        self.endpoint = endpoint
+        self.position = 0
+        self._open = False
+
+    def push(self, samples: Samples) -> list[Action]:
+        """See :class:`Gate`."""
+        actions: list[Action] = []
+        if not self._open and len(samples):
+            self._open = True
+            actions.append(Open(self.position))
+        if len(samples):
+            self.position += len(samples)
+            actions.append(Feed(samples))
+        return actions
+
+    def finish(self) -> list[Action]:
+        """See :class:`Gate`."""
+        was_open, self._open = self._open, False
+        return [Close(self.position)] if was_open else []
+
+
+class SpeechGate:
+    """A detector decides, frame by frame.
+
+    Args:
+        detector: judges frames of ``detector.frame_samples``.
+        vad: thresholds and durations.
+        endpoint: how much silence ends an utterance.
+    """
+
+    def __init__(self, detector: Detector, vad: VadOptions, endpoint: EndpointOptions) -> None:
+        self.endpoint = endpoint
+        self._detector = detector
+        self._frame = detector.frame_samples
+        self._options = SegmenterOptions.of(vad)
+        self._segmenter = Segmenter(self._options, self._frame)
+        self._pre_roll = to_samples(vad.pre_roll_ms)
+        self._keep = self._pre_roll + to_samples(vad.min_speech_ms) + 2 * self._frame
+        self._audio: Samples = np.zeros(0, np.float32)
+        self._audio_at = 0
+        self._origin = 0
+        self._judged = 0
+        self._fed = 0
+        self._stream = False
+        self._spell = _Spell.NONE
+
+    @property
+    def position(self) -> int:
+        """See :class:`Gate`."""
+        return self._judged
+
+    def push(self, samples: Samples) -> list[Action]:
+        """See :class:`Gate`."""
+        self._audio = np.concatenate((self._audio, samples))
+        return list(self._judge(self._detector.push(samples)))
+
+    def finish(self) -> list[Action]:
+        """See :class:`Gate`."""
+        end = self._audio_at + len(self._audio)
+        actions: list[Action] = []
+        if not self._stream and (candidate := self._segmenter.candidate) is not None:
+            actions += self._open(self._origin + candidate)
+        self._judged = end
+        if self._stream:
+            actions += [*self._feed(), Close(end)]
+        self._stream = False
+        self._spell = _Spell.NONE
+        self._segmenter = Segmenter(self._options, self._frame)
+        self._detector.reset()
+        self._origin = self._fed = end
+        self._trim()
+        return actions
+
+    def _judge(self, probabilities: NDArray[np.float32]) -> Iterator[Action]:
+        for probability in probabilities.tolist():
+            change = self._segmenter.push(probability)
+            self._judged += self._frame
+            if change is not None:
+                at = self._origin + change.at
+                if isinstance(change, SpeechOnset):
+                    if not self._stream:
+                        yield from self._open(at)
+                    else:
+                        yield Onset(at)
+                    self._spell = _Spell.NONE
+                else:
+                    yield Offset(at)
+            yield from self._silence()
+        if self._stream:
+            yield from self._feed()
+        self._trim()
+
+    def _open(self, onset: int) -> Iterator[Action]:
+        self._stream = True
+        self._fed = max(self._fed, onset - self._pre_roll, self._audio_at)
+        yield Open(self._fed)
+        yield Onset(onset)
+
+    def _silence(self) -> Iterator[Action]:
+        """What the silence since the last speech means now; each answer once a spell."""
+        silence = self._segmenter.silence_run
+        if self._segmenter.speaking:
+            return
+        if self._stream and silence >= to_samples(self.endpoint.silence_ms):
+            yield from self._feed()
+            yield Close(self._judged)
+            self._stream = False
+            self._spell = _Spell.CLOSED
+            if self.endpoint.enabled:
+                yield Pause(self._judged)
+        if (
+            self._spell is _Spell.CLOSED
+            and self.endpoint.enabled
+            and silence >= max(to_samples(self.endpoint.no_text_ms), to_samples(self.endpoint.silence_ms))
+        ):
+            self._spell = _Spell.REPORTED
+            yield NoText(self._judged)
+
+    def _feed(self) -> Iterator[Action]:
+        if self._judged > self._fed:
+            yield Feed(self._audio[self._fed - self._audio_at : self._judged - self._audio_at])
+            self._fed = self._judged
+
+    def _trim(self) -> None:
+        """Forget what no stream can need any more."""
+        keep_from = self._judged if self._stream else max(self._fed, self._judged - self._keep)
+        drop = keep_from - self._audio_at
+        if drop > 0:
+            self._audio = self._audio[drop:]
+            self._audio_at = keep_from
+
+
+class _Spell:
+    """How far a spell of silence was answered."""
+
+    NONE = 0
+    CLOSED = 1
+    REPORTED = 2

@@ -1,0 +1,58 @@
+import pytest
+
+from support.toy import SPEC
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.session.options import SessionOptions, parse_options, reconfigure
+from wavelane.session.session import Session
+
+
+def refusal(values: object) -> str:
+    with pytest.raises(WavelaneError) as caught:
+        Session(parse_options(values), SPEC)
+    assert caught.value.code is ErrorCode.INVALID_CONFIG
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"sample_rte": 8000}, "sample_rte: unknown option"),
+        ({"vad": {"kind": "webrtc", "speed": 1}}, "vad.speed: unknown option"),
+        ({"sample_rate": 7_999}, "sample_rate: Input should be greater than or equal to 8000 (got 7999)"),
+        ({"sample_rate": 96_001}, "sample_rate: Input should be less than or equal to 96000 (got 96001)"),
+        ({"sample_rate": "fast"}, "sample_rate: Input should be a valid integer"),
+        ({"encoding": "mp5"}, "encoding: Input should be 'linear16', 'float32', 'mulaw', 'alaw' or 'container'"),
+        ({"lookahead": 5}, "lookahead: toy was trained for 13, 6, 1, 0, not 5"),
+        ({"language": "tlh"}, "language: toy knows en, not 'tlh'"),
+        ({"model": "other"}, "model: this server serves 'toy', not 'other'"),
+        ({"alternatives": 3}, "alternatives: the greedy decoder has one hypothesis; ask for 1"),
+        ({"channels": 2, "channel": 2}, "channel: there is no channel 2 in 2; they count from 0"),
+        (["linear16"], "the configuration must be a JSON object"),
+    ],
+)
+def test_what_cannot_take_effect_is_refused_in_words(values: object, says: str) -> None:
+    assert says in refusal(values)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    message = refusal({"encodin": "linear16", "channels": 0})
+    assert "encodin: unknown option" in message
+    assert "channels: " in message
+
+
+def test_what_a_client_leaves_out_comes_from_the_server() -> None:
+    base = SessionOptions.model_validate({"vad": {"kind": "off"}, "lookahead": 1})
+    options = parse_options({"vad": {"pre_roll_ms": 100}}, base)
+    assert (options.vad.kind, options.vad.pre_roll_ms, options.lookahead) == ("off", 100, 1)
+
+
+def test_effective_options_have_no_gaps() -> None:
+    session = Session(SessionOptions(), SPEC)
+    assert (session.options.model, session.options.lookahead) == ("toy", 6)
+
+
+def test_some_options_change_midstream_and_the_others_say_so() -> None:
+    options = Session(SessionOptions(), SPEC).options
+    assert reconfigure(options, {"endpoint": {"silence_ms": 200}, "lookahead": 0}).endpoint.silence_ms == 200
+    with pytest.raises(WavelaneError, match="sample_rate, vad cannot change while a session runs"):
+        reconfigure(options, {"sample_rate": 8000, "vad": {"mode": 3}})
