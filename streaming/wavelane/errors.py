@@ -38,7 +38,7 @@ class ErrorCode(StrEnum):
     CANCELLED = "cancelled"
     """The client cancelled the call or went away."""
     UNAVAILABLE = "unavailable"
-    """No server answers at this address, or the connection broke before the session was closed. Seen by clients only."""
+    """No server answers at this address, or the connection broke before the session ended (raised by clients only)."""
     INTERNAL = "internal"
     """A fault of the server. Other sessions are not affected."""
 
