@@ -1,0 +1,51 @@
+"""What passes between the parts of the engine: the runner's interface, and what is delivered to the sink."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from wavelane.engine.batching import Batch
+from wavelane.engine.slots import Slot
+from wavelane.errors import WavelaneError
+from wavelane.work import StepResult
+
+Outcome = StepResult | WavelaneError
+"""What a step gave for one row."""
+
+
+class Delivery(NamedTuple):
+    """One row's outcome. An error ends the lane: nothing more comes for it, and it wants to be closed."""
+
+    slot: Slot
+    outcome: Outcome
+
+
+Sink = Callable[[Sequence[Delivery]], None]
+"""Takes the deliveries of one step, all in one call, on the engine's thread; must be quick and must not raise.
+
+Asyncio is woken once for each step, not once for each row:
+``Engine(model, config, lambda deliveries: loop.call_soon_threadsafe(dispatch, deliveries))``.
+Deliveries of a slot come in the order of its chunks. One that was on its way when the slot was closed still arrives:
+the receiver looks the slot up (index and generation) and drops what it does not know.
+"""
+
+
+class DeviceLostError(Exception):
+    """The accelerator is in a state in which no later step can succeed."""
+
+
+class StepRunner(Protocol):
+    """Steps batches on a device."""
+
+    depth: int
+    """Steps in flight: 1 where ``launch`` computes, 2 where it only queues work on an accelerator."""
+
+    def launch(self, batch: Batch) -> Any:
+        """Begin a step; returns a handle for :meth:`collect`.
+
+        Raises:
+            DeviceLostError: no step can succeed any more.
+            Exception: this step failed and no lane's state was changed by it, but for a reset that a retry repeats.
+        """
+
+    def collect(self, handle: Any) -> list[Outcome]:
+        """Wait for a step; one outcome for each row of its batch, in order. Steps are collected in launch order."""

@@ -1,0 +1,104 @@
+"""Settings of the engine, written once; the server's configuration tree embeds this model as ``engine``."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from wavelane.errors import ErrorCode, WavelaneError
+
+BUCKETS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Default batch shapes: at most a third of a step is padding."""
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class EngineConfig(BaseModel):
+    """How the engine uses the machine. Unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where the model runs: auto (CUDA where there is one, else the CPU), cpu, cuda or cuda:N.",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Precision of the weights and of the activations between layers."
+    )
+    head: Literal["auto", "ctc", "rnnt"] = Field(
+        "auto", description="Which decoder of the checkpoint is used; auto takes the one that the model prefers."
+    )
+    max_sessions: int = Field(
+        256,
+        ge=1,
+        description="Lanes: streams that may be open at once. A session that recognises its channels separately "
+        "takes a lane for each. Further sessions are refused with `overloaded`.",
+    )
+    max_backlog_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="Audio (s) of one lane that may wait for the model; more is refused with `backlog_exceeded`.",
+    )
+    max_batch: int = Field(
+        64,
+        ge=1,
+        description="Rows of the largest step. Larger steps carry more streams, and every stream waits longer for one.",
+    )
+    buckets: tuple[Positive, ...] = Field(
+        BUCKETS,
+        min_length=1,
+        description="Batch shapes that steps are padded to. A stream's results depend on its neighbours through this "
+        "shape only. Shapes above max_batch are not used.",
+    )
+    max_wait_ms: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="How long (ms) an idle engine holds a chunk back in the hope of company. 0 steps at once: under "
+        "load, company gathers by itself while a step runs. The last chunk of an utterance never waits.",
+    )
+    threads: int = Field(
+        0, ge=0, description="CPU threads of one step (torch intra-op); 0 leaves torch's default: the physical cores."
+    )
+    stall_seconds: float = Field(
+        30.0, gt=0, description="A step that runs longer (s) makes the engine unhealthy: it hangs."
+    )
+
+    @field_validator("buckets")
+    @classmethod
+    def _ascending(cls, buckets: tuple[int, ...]) -> tuple[int, ...]:
+        if list(buckets) != sorted(set(buckets)):
+            raise ValueError("buckets must ascend without repeats, for example [1, 2, 4, 8]")
+        return buckets
+
+    @property
+    def largest_batch(self) -> int:
+        """Rows of the largest step: a step holds at most one row of each lane."""
+        return min(self.max_batch, self.max_sessions)
+
+    @property
+    def batch_shapes(self) -> tuple[int, ...]:
+        """Buckets in use, ascending; the last one is :attr:`largest_batch`."""
+        return (*(size for size in self.buckets if size < self.largest_batch), self.largest_batch)
+
+    def torch_device(self) -> torch.device:
+        """The device that ``device`` means on this machine.
+
+        Raises:
+            WavelaneError: INVALID_CONFIG if the machine does not have it.
+        """
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(self.device)
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                f"engine.device is {self.device}, but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA "
+                "devices here; install a CUDA build of torch, or set engine.device to auto or cpu.",
+            )
+        return device
+
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype that ``precision`` means."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32

@@ -1,0 +1,195 @@
+"""The engine: many streams, one model, one thread."""
+
+from collections.abc import Sequence
+
+import torch
+
+from wavelane.engine.base import Sink
+from wavelane.engine.config import EngineConfig
+from wavelane.engine.metrics import EngineObserver, EngineStats, NullObserver
+from wavelane.engine.runner import Runner
+from wavelane.engine.scheduler import Scheduler
+from wavelane.engine.slots import Slot
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.model.base import LoadedModel
+from wavelane.spec import ModelSpec
+from wavelane.work import Chunk
+
+
+class Engine:
+    """Steps the chunks of many lanes in batches. All methods may be called from any thread.
+
+    Every chunk submitted is answered by one delivery to the sink, in the order of its lane, until the lane fails or is
+    closed. An error ends its lane: it is delivered once, what the lane has queued is dropped, and ``close`` gives the
+    slot back. A fault of one lane (a step that raises, an output that is not finite) never reaches another one.
+
+    A chunk with ``start`` resets its lane first, so a lane may hold one stream after the other, also of different
+    lookaheads.
+
+    Args:
+        model: on the device and in the precision that ``config`` names.
+        config: limits and policy.
+        sink: takes the results of each step in one call, on the engine's thread (:data:`wavelane.engine.base.Sink`).
+        observer: told what happens, for metrics.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG if the model lacks the head or is on another device.
+    """
+
+    def __init__(
+        self, model: LoadedModel, config: EngineConfig, sink: Sink, observer: EngineObserver | None = None
+    ) -> None:
+        self._spec = model.spec
+        self._config = config
+        self._head = _choose_head(model, config)
+        self._observer = NullObserver() if observer is None else observer
+        self._runner = Runner(model, self._head, config.max_sessions)
+        wanted = config.torch_device()
+        if self._runner.device.type != wanted.type:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                f"The model is on {self._runner.device}, but engine.device = {config.device} means {wanted} here; "
+                "load the model on that device.",
+            )
+        spec = model.spec.features
+        self._windows = {
+            lookahead: spec.window_samples(model.spec.chunk_frames(lookahead)) for lookahead in model.spec.lookaheads
+        }
+        self._scheduler = Scheduler(
+            self._runner, config, spec.hop / spec.sample_rate, sink, self._observer, self._prepare_thread
+        )
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's specification."""
+        return self._spec
+
+    @property
+    def config(self) -> EngineConfig:
+        """The settings."""
+        return self._config
+
+    @property
+    def head(self) -> str:
+        """Name of the decoder in use."""
+        return self._head
+
+    @property
+    def stats(self) -> EngineStats:
+        """A snapshot."""
+        return self._scheduler.stats
+
+    @property
+    def healthy(self) -> bool:
+        """Whether streams move: the thread was started, has not died or been stopped, and no step hangs."""
+        return self._scheduler.healthy
+
+    @property
+    def bytes_per_lane(self) -> int:
+        """Memory of one lane's state (bytes), committed when the lane is used first."""
+        return self._runner.bytes_per_lane
+
+    def start(self) -> None:
+        """Start the engine's thread. Once."""
+        self._scheduler.start()
+
+    def warm_up(self, buckets: Sequence[int] | None = None, lookaheads: Sequence[int] | None = None) -> None:
+        """Step padding on the engine's thread, so that the first client does not wait for allocations and kernels.
+
+        Args:
+            buckets: default: all on CUDA; on a CPU, where a new shape costs next to nothing, the smallest and 8.
+            lookaheads: default: all on CUDA, the model's default on a CPU.
+
+        Raises:
+            WavelaneError: INTERNAL, if the model's output is not finite; SHUTTING_DOWN.
+        """
+        shapes = self._config.batch_shapes
+        everything = self._runner.device.type == "cuda"
+        if buckets is None:
+            buckets = shapes if everything else [size for size in shapes if size in (shapes[0], 8)]
+        if lookaheads is None:
+            lookaheads = self._spec.lookaheads if everything else (self._spec.default_lookahead,)
+        self._scheduler.call(lambda: self._runner.warm_up(buckets, lookaheads)).result()
+
+    def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
+        """Take no more work, then end the thread. Blocks.
+
+        Args:
+            drain: answer what was submitted first; otherwise it is dropped, and every lane that loses chunks gets a
+                SHUTTING_DOWN error.
+            timeout: how long to drain (s); then the rest is dropped.
+
+        Returns:
+            Whether everything was answered.
+        """
+        return self._scheduler.stop(drain, timeout)
+
+    def open(self) -> Slot:
+        """A lane for a new stream.
+
+        Raises:
+            WavelaneError: OVERLOADED when all lanes are in use, SHUTTING_DOWN after :meth:`stop`, INTERNAL when the
+                engine died.
+        """
+        return self._scheduler.open()
+
+    def submit(self, slot: Slot, chunk: Chunk) -> None:
+        """Queue a chunk. O(1). The first chunk of a lane must have ``start``.
+
+        Raises:
+            WavelaneError: BACKLOG_EXCEEDED (the lane goes on without the chunk), INVALID_CONFIG for a lookahead or
+                prompt that the model does not have, INTERNAL for a chunk of a wrong shape or a lane that is closed or
+                failed, SHUTTING_DOWN after :meth:`stop`.
+        """
+        self._check(chunk)
+        self._scheduler.submit(slot, chunk)
+
+    def close(self, slot: Slot) -> None:
+        """Give a lane up: what it has queued is dropped, and its slot comes back when its running step is done.
+
+        Closing twice is harmless.
+        """
+        self._scheduler.close(slot)
+
+    def backlog(self, slot: Slot) -> float:
+        """Audio (s) of the lane that was submitted and not yet answered, for senders that pace themselves."""
+        return self._scheduler.backlog(slot)
+
+    def audit(self) -> None:
+        """Check that slots allocated − freed = live. Raises RuntimeError if not."""
+        self._scheduler.audit()
+
+    def _check(self, chunk: Chunk) -> None:
+        width = self._windows.get(chunk.lookahead)
+        if width is None:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                f"The model has no lookahead {chunk.lookahead}; choose one of "
+                f"{', '.join(map(str, sorted(self._windows)))}.",
+            )
+        if chunk.prompt is not None and chunk.prompt not in self._spec.prompts.values():
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG, f"The model has no language prompt {chunk.prompt}; choose a listed language."
+            )
+        capacity = self._spec.start_frames(chunk.lookahead) if chunk.start else self._spec.chunk_frames(chunk.lookahead)
+        if chunk.samples.shape != (width,) or not 1 <= chunk.frames <= capacity:
+            raise WavelaneError(
+                ErrorCode.INTERNAL,
+                f"A chunk has {chunk.samples.shape} samples and {chunk.frames} frames, wanted ({width},) and 1 to "
+                f"{capacity}.",
+            )
+
+    def _prepare_thread(self) -> None:
+        if self._config.threads:
+            torch.set_num_threads(self._config.threads)
+
+
+def _choose_head(model: LoadedModel, config: EngineConfig) -> str:
+    head = model.spec.heads[0] if config.head == "auto" else config.head
+    if head not in model.decoders:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"The model {model.spec.name} has no {head} head (setting engine.head); choose one of "
+            f"{', '.join(sorted(model.decoders))} or auto.",
+        )
+    return head

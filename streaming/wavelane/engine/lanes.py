@@ -1,0 +1,178 @@
+"""The queues of all lanes: what waits, what is ready, what runs. Plain bookkeeping under the scheduler's lock."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from wavelane.engine.admission import admit, check_backlog
+from wavelane.engine.batching import Batch, Pending
+from wavelane.engine.config import EngineConfig
+from wavelane.engine.slots import Slot, SlotPool
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.work import Chunk
+
+
+@dataclass(slots=True)
+class Lane:
+    """One open stream."""
+
+    slot: Slot
+    queue: deque[tuple[Chunk, int, float]] = field(default_factory=deque)
+    """Chunks behind the one that is ready, with their order and time of submission."""
+    unanswered: int = 0
+    """Feature frames of the chunks submitted and not yet answered."""
+    running: int = 0
+    """Chunks in a step."""
+    fresh: bool = True
+    """Nothing was submitted yet."""
+    failed: bool = False
+    """An error was delivered: nothing more is."""
+    abandoned: bool = False
+    """Chunks of it were dropped because the engine stops; it has not been told yet."""
+    closing: bool = False
+    """Its tenant has gone; the slot comes back when the running step is done."""
+
+
+class Lanes:
+    """All open streams. Not thread-safe: the scheduler's lock guards it.
+
+    Args:
+        config: limits.
+        frame_seconds: length of a feature frame (s).
+    """
+
+    def __init__(self, config: EngineConfig, frame_seconds: float) -> None:
+        self._config = config
+        self._frame_seconds = frame_seconds
+        self._orders = 0
+        self._lanes: dict[int, Lane] = {}
+        self._ready: dict[int, Pending] = {}
+        self.pool = SlotPool(config.max_sessions)
+        self.queued = 0
+        """Chunks that wait, ready or behind one that is."""
+        self.running = 0
+        """Chunks in a step."""
+
+    @property
+    def ready(self) -> list[Pending]:
+        """The first waiting chunk of every lane that has one."""
+        return list(self._ready.values())
+
+    def open(self) -> Slot:
+        """A new lane. Raises OVERLOADED."""
+        slot = admit(self.pool)
+        self._lanes[slot.index] = Lane(slot)
+        return slot
+
+    def lane(self, slot: Slot) -> Lane:
+        """The lane of a slot. Raises INTERNAL if the slot was closed."""
+        lane = self._lanes.get(slot.index)
+        if lane is None or lane.slot != slot or lane.closing:
+            raise WavelaneError(ErrorCode.INTERNAL, f"{slot} is closed; open a new session.")
+        return lane
+
+    def backlog(self, slot: Slot) -> float:
+        """Audio (s) of the lane that was submitted and not yet answered."""
+        return self.lane(slot).unanswered * self._frame_seconds
+
+    def submit(self, slot: Slot, chunk: Chunk, now: float) -> bool:
+        """Queue a chunk; whether it is ready for a step at once. Raises BACKLOG_EXCEEDED, or INTERNAL for misuse."""
+        lane = self.lane(slot)
+        if lane.failed:
+            raise WavelaneError(ErrorCode.INTERNAL, f"The stream of {slot} failed before; start a new session.")
+        if lane.fresh and not chunk.start:
+            # Without a start the row would continue from what the slot's last tenant left there.
+            raise WavelaneError(ErrorCode.INTERNAL, f"The first chunk of {slot} does not start a stream.")
+        check_backlog(lane.unanswered * self._frame_seconds, chunk.frames * self._frame_seconds, self._config)
+        lane.fresh = False
+        lane.unanswered += chunk.frames
+        self.queued += 1
+        self._orders += 1
+        if slot.index in self._ready:
+            lane.queue.append((chunk, self._orders, now))
+            return False
+        self._ready[slot.index] = self._pending(slot, chunk, self._orders, now, now)
+        return True
+
+    def take(self, batch: Batch, now: float) -> None:
+        """The batch's rows run from now on; the chunks behind them become ready."""
+        for pending in batch.rows:
+            index = pending.slot.index
+            lane = self._lanes[index]
+            lane.running += 1
+            if lane.queue:
+                chunk, order, submitted = lane.queue.popleft()
+                self._ready[index] = self._pending(lane.slot, chunk, order, submitted, now)
+            else:
+                del self._ready[index]
+        self.queued -= len(batch.rows)
+        self.running += len(batch.rows)
+
+    def answer(self, pending: Pending, failed: bool) -> bool:
+        """A running chunk is done; whether its outcome may be delivered. A failed lane's queue is dropped."""
+        lane = self._lanes[pending.slot.index]
+        lane.running -= 1
+        lane.unanswered -= pending.chunk.frames
+        self.running -= 1
+        wanted = not (lane.closing or lane.failed)
+        if wanted and failed:
+            self.fail(lane)
+        if lane.closing and not lane.running:
+            self._free(lane)
+        return wanted
+
+    def close(self, slot: Slot) -> int:
+        """Drop what a lane has queued and give its slot back, now or when its running step is done.
+
+        Returns:
+            The number of chunks dropped. Closing twice is harmless: it drops none.
+        """
+        lane = self._lanes.get(slot.index)
+        if lane is None or lane.slot != slot or lane.closing:
+            return 0
+        dropped = self._drop(lane)
+        lane.closing = True
+        if not lane.running:
+            self._free(lane)
+        return dropped
+
+    def fail(self, lane: Lane) -> int:
+        """End a lane whose tenant is still there; returns the number of chunks dropped."""
+        lane.failed = True
+        return self._drop(lane)
+
+    def abandon(self, lane: Lane) -> int:
+        """Drop what a lane has queued because the engine stops; returns the number of chunks dropped."""
+        dropped = self._drop(lane)
+        lane.abandoned |= dropped > 0
+        return dropped
+
+    def healthy(self) -> Iterable[Lane]:
+        """Lanes that are neither closing nor failed."""
+        return [lane for lane in self._lanes.values() if not (lane.closing or lane.failed)]
+
+    def abandon_running(self) -> None:
+        """Forget running steps whose outcome will never come."""
+        self.running = 0
+        for lane in list(self._lanes.values()):
+            lane.running = 0
+            if lane.closing:
+                self._free(lane)
+
+    def _drop(self, lane: Lane) -> int:
+        head = self._ready.pop(lane.slot.index, None)
+        chunks = [chunk for chunk, _, _ in lane.queue]
+        if head is not None:
+            chunks.append(head.chunk)
+        lane.queue.clear()
+        lane.unanswered -= sum(chunk.frames for chunk in chunks)
+        self.queued -= len(chunks)
+        return len(chunks)
+
+    def _free(self, lane: Lane) -> None:
+        del self._lanes[lane.slot.index]
+        self.pool.free(lane.slot)
+
+    def _pending(self, slot: Slot, chunk: Chunk, order: int, submitted: float, ready: float) -> Pending:
+        length = 0.0 if chunk.last else chunk.frames * self._frame_seconds
+        return Pending(slot, chunk, order, submitted, ready, ready + length)

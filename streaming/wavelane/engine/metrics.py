@@ -1,0 +1,84 @@
+"""What the engine tells about itself: events for an observer, and a snapshot."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from wavelane.errors import ErrorCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """One step, after its results were delivered. Times in seconds."""
+
+    rows: int
+    """Lanes that moved."""
+    bucket: int
+    """Rows of the step, padding included."""
+    lookahead: int
+    wait_s: tuple[float, ...]
+    """From submission to the forming of the batch, for each row."""
+    step_s: float
+    """From the forming of the batch to its results on the host."""
+    deliver_s: float
+    """Time the engine thread spent in the sink."""
+    queued: int
+    """Chunks that were waiting when the batch was formed, its own rows not counted."""
+
+
+class EngineObserver(Protocol):
+    """Told what happens, for metrics. Called on the thread where it happens: must be quick and thread-safe."""
+
+    def on_step(self, step: StepReport) -> None:
+        """A step is done and its results are delivered."""
+
+    def on_refused(self, code: ErrorCode) -> None:
+        """A session (OVERLOADED, SHUTTING_DOWN) or a chunk (BACKLOG_EXCEEDED) was turned away."""
+
+    def on_dropped(self, chunks: int) -> None:
+        """Chunks, waiting or stepped, whose client had gone."""
+
+    def on_failed(self, lanes: int) -> None:
+        """Lanes that a fault of the engine or of the model ended."""
+
+
+class NullObserver:
+    """Observes nothing."""
+
+    def on_step(self, step: StepReport) -> None:
+        """Ignore."""
+
+    def on_refused(self, code: ErrorCode) -> None:
+        """Ignore."""
+
+    def on_dropped(self, chunks: int) -> None:
+        """Ignore."""
+
+    def on_failed(self, lanes: int) -> None:
+        """Ignore."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """A snapshot of the engine."""
+
+    lanes: int
+    """Lanes in use, those included whose tenant left while its step runs."""
+    max_lanes: int
+    queued: int
+    """Chunks that wait for a step."""
+    running: int
+    """Chunks in a step."""
+    steps: int
+    """Steps done since the start; so are the following counts."""
+    rows: int
+    padding: int
+    """Padding rows stepped."""
+    refused: int
+    dropped: int
+    failed: int
+    wakeups: int
+    """Times that the engine thread woke up: an idle engine adds none."""
+    last_step_age: float | None
+    """Seconds since a step was done; None before the first."""
+    running_for: float
+    """Seconds that the step in progress has been running; 0 when idle."""
