@@ -12,7 +12,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class EndpointOptions(_Options):

@@ -1,0 +1,335 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENCODING_UNSPECIFIED: _ClassVar[Encoding]
+    LINEAR16: _ClassVar[Encoding]
+    FLOAT32: _ClassVar[Encoding]
+    MULAW: _ClassVar[Encoding]
+    ALAW: _ClassVar[Encoding]
+    CONTAINER: _ClassVar[Encoding]
+
+class VadKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VAD_KIND_UNSPECIFIED: _ClassVar[VadKind]
+    WEBRTC: _ClassVar[VadKind]
+    SILERO: _ClassVar[VadKind]
+    OFF: _ClassVar[VadKind]
+
+class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REASON_UNSPECIFIED: _ClassVar[Reason]
+    REASON_SILENCE: _ClassVar[Reason]
+    REASON_NO_TEXT: _ClassVar[Reason]
+    REASON_MAX_UTTERANCE: _ClassVar[Reason]
+    REASON_FLUSH: _ClassVar[Reason]
+    REASON_END: _ClassVar[Reason]
+    REASON_FAILURE: _ClassVar[Reason]
+ENCODING_UNSPECIFIED: Encoding
+LINEAR16: Encoding
+FLOAT32: Encoding
+MULAW: Encoding
+ALAW: Encoding
+CONTAINER: Encoding
+VAD_KIND_UNSPECIFIED: VadKind
+WEBRTC: VadKind
+SILERO: VadKind
+OFF: VadKind
+REASON_UNSPECIFIED: Reason
+REASON_SILENCE: Reason
+REASON_NO_TEXT: Reason
+REASON_MAX_UTTERANCE: Reason
+REASON_FLUSH: Reason
+REASON_END: Reason
+REASON_FAILURE: Reason
+
+class StreamRequest(_message.Message):
+    __slots__ = ("configure", "reconfigure", "audio", "flush", "end", "keepalive")
+    CONFIGURE_FIELD_NUMBER: _ClassVar[int]
+    RECONFIGURE_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    FLUSH_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    KEEPALIVE_FIELD_NUMBER: _ClassVar[int]
+    configure: Configure
+    reconfigure: Reconfigure
+    audio: bytes
+    flush: Flush
+    end: End
+    keepalive: KeepAlive
+    def __init__(self, configure: _Optional[_Union[Configure, _Mapping]] = ..., reconfigure: _Optional[_Union[Reconfigure, _Mapping]] = ..., audio: _Optional[bytes] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
+
+class Flush(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class End(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class KeepAlive(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VadOptions(_message.Message):
+    __slots__ = ("kind", "mode", "threshold", "min_speech_ms", "min_silence_ms", "pre_roll_ms")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    MIN_SPEECH_MS_FIELD_NUMBER: _ClassVar[int]
+    MIN_SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    PRE_ROLL_MS_FIELD_NUMBER: _ClassVar[int]
+    kind: VadKind
+    mode: int
+    threshold: float
+    min_speech_ms: int
+    min_silence_ms: int
+    pre_roll_ms: int
+    def __init__(self, kind: _Optional[_Union[VadKind, str]] = ..., mode: _Optional[int] = ..., threshold: _Optional[float] = ..., min_speech_ms: _Optional[int] = ..., min_silence_ms: _Optional[int] = ..., pre_roll_ms: _Optional[int] = ...) -> None: ...
+
+class EndpointOptions(_message.Message):
+    __slots__ = ("silence_ms", "no_text_ms", "max_utterance_ms", "enabled")
+    SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    NO_TEXT_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_UTTERANCE_MS_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    silence_ms: int
+    no_text_ms: int
+    max_utterance_ms: int
+    enabled: bool
+    def __init__(self, silence_ms: _Optional[int] = ..., no_text_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., enabled: _Optional[bool] = ...) -> None: ...
+
+class ChannelSelection(_message.Message):
+    __slots__ = ("mode", "index")
+    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MODE_UNSPECIFIED: _ClassVar[ChannelSelection.Mode]
+        MIX: _ClassVar[ChannelSelection.Mode]
+        SEPARATE: _ClassVar[ChannelSelection.Mode]
+    MODE_UNSPECIFIED: ChannelSelection.Mode
+    MIX: ChannelSelection.Mode
+    SEPARATE: ChannelSelection.Mode
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    mode: ChannelSelection.Mode
+    index: int
+    def __init__(self, mode: _Optional[_Union[ChannelSelection.Mode, str]] = ..., index: _Optional[int] = ...) -> None: ...
+
+class Configure(_message.Message):
+    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "partials", "words", "alternatives", "vad", "endpoint")
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
+    PARTIALS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    VAD_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    encoding: Encoding
+    sample_rate: int
+    channels: int
+    channel: ChannelSelection
+    model: str
+    language: str
+    lookahead: int
+    partials: bool
+    words: bool
+    alternatives: int
+    vad: VadOptions
+    endpoint: EndpointOptions
+    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+
+class Reconfigure(_message.Message):
+    __slots__ = ("language", "lookahead", "partials", "words", "endpoint")
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
+    PARTIALS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    language: str
+    lookahead: int
+    partials: bool
+    words: bool
+    endpoint: EndpointOptions
+    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+
+class StreamResponse(_message.Message):
+    __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed")
+    READY_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURED_FIELD_NUMBER: _ClassVar[int]
+    SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
+    SPEECH_STOPPED_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    FLUSHED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    ready: Ready
+    configured: Configured
+    speech_started: SpeechStarted
+    speech_stopped: SpeechStopped
+    partial: Partial
+    endpoint: Endpoint
+    final: Final
+    flushed: Flushed
+    error: Error
+    closed: Closed
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., speech_stopped: _Optional[_Union[SpeechStopped, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., flushed: _Optional[_Union[Flushed, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ...) -> None: ...
+
+class ModelInfo(_message.Message):
+    __slots__ = ("name", "languages", "lookaheads", "default_lookahead", "head")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGES_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEADS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    languages: _containers.RepeatedScalarFieldContainer[str]
+    lookaheads: _containers.RepeatedScalarFieldContainer[int]
+    default_lookahead: int
+    head: str
+    def __init__(self, name: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., lookaheads: _Optional[_Iterable[int]] = ..., default_lookahead: _Optional[int] = ..., head: _Optional[str] = ...) -> None: ...
+
+class Ready(_message.Message):
+    __slots__ = ("version", "session", "clock_rate", "config", "model")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_RATE_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    session: str
+    clock_rate: int
+    config: Configure
+    model: ModelInfo
+    def __init__(self, version: _Optional[int] = ..., session: _Optional[str] = ..., clock_rate: _Optional[int] = ..., config: _Optional[_Union[Configure, _Mapping]] = ..., model: _Optional[_Union[ModelInfo, _Mapping]] = ...) -> None: ...
+
+class Configured(_message.Message):
+    __slots__ = ("config",)
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    config: Configure
+    def __init__(self, config: _Optional[_Union[Configure, _Mapping]] = ...) -> None: ...
+
+class SpeechStarted(_message.Message):
+    __slots__ = ("channel", "at")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    at: int
+    def __init__(self, channel: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
+
+class SpeechStopped(_message.Message):
+    __slots__ = ("channel", "at")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    at: int
+    def __init__(self, channel: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
+
+class Word(_message.Message):
+    __slots__ = ("text", "start", "end", "confidence")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start: int
+    end: int
+    confidence: float
+    def __init__(self, text: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., confidence: _Optional[float] = ...) -> None: ...
+
+class Partial(_message.Message):
+    __slots__ = ("channel", "utterance", "text", "stable", "words", "start", "processed", "lag_ms")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    utterance: int
+    text: str
+    stable: int
+    words: _containers.RepeatedCompositeFieldContainer[Word]
+    start: int
+    processed: int
+    lag_ms: int
+    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., text: _Optional[str] = ..., stable: _Optional[int] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., start: _Optional[int] = ..., processed: _Optional[int] = ..., lag_ms: _Optional[int] = ...) -> None: ...
+
+class Endpoint(_message.Message):
+    __slots__ = ("channel", "utterance", "at", "reason")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    utterance: int
+    at: int
+    reason: Reason
+    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., at: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ...) -> None: ...
+
+class Alternative(_message.Message):
+    __slots__ = ("text", "confidence", "words")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    confidence: float
+    words: _containers.RepeatedCompositeFieldContainer[Word]
+    def __init__(self, text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ...) -> None: ...
+
+class Final(_message.Message):
+    __slots__ = ("channel", "utterance", "alternatives", "start", "end", "processed", "lag_ms", "reason")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_FIELD_NUMBER: _ClassVar[int]
+    ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    utterance: int
+    alternatives: _containers.RepeatedCompositeFieldContainer[Alternative]
+    start: int
+    end: int
+    processed: int
+    lag_ms: int
+    reason: Reason
+    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., alternatives: _Optional[_Iterable[_Union[Alternative, _Mapping]]] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., processed: _Optional[int] = ..., lag_ms: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ...) -> None: ...
+
+class Flushed(_message.Message):
+    __slots__ = ("at",)
+    AT_FIELD_NUMBER: _ClassVar[int]
+    at: int
+    def __init__(self, at: _Optional[int] = ...) -> None: ...
+
+class Error(_message.Message):
+    __slots__ = ("code", "message", "fatal")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FATAL_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    fatal: bool
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., fatal: _Optional[bool] = ...) -> None: ...
+
+class Closed(_message.Message):
+    __slots__ = ("received",)
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    received: int
+    def __init__(self, received: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,138 @@
+"""What every wire protocol is translated to and from. Sans-I/O: message → command, event → message."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from wavelane.errors import WavelaneError
+from wavelane.events import CLOCK_RATE, Event
+from wavelane.session.options import SessionOptions
+from wavelane.spec import ModelSpec
+
+PROTOCOL_VERSION = 1
+"""Of the native protocol; a client that meets another one says so instead of guessing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Open the session. First, once."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """Change options mid-stream."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Bytes of audio."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Finalise what was heard and stay open."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """No more audio: finalise and close."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """The client lives."""
+
+
+Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What a client may know of the model."""
+
+    name: str
+    languages: tuple[str, ...]
+    lookaheads: tuple[int, ...]
+    default_lookahead: int
+    head: str
+
+    @classmethod
+    def of(cls, spec: ModelSpec, head: str) -> "ModelInfo":
+        """Of a loaded model and the decoder in use."""
+        return cls(
+            name=spec.name,
+            languages=tuple(spec.prompts) or spec.languages,
+            lookaheads=spec.lookaheads,
+            default_lookahead=spec.default_lookahead,
+            head=head,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The answer to the configuration: the session holds its lanes."""
+
+    version: int = PROTOCOL_VERSION
+    session: str
+    clock_rate: int = CLOCK_RATE
+    config: SessionOptions
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """The answer to a change of options."""
+
+    config: SessionOptions
+
+
+Outgoing = Event | Ready | Configured
+"""All that a client is told."""
+
+Message = TypeVar("Message")
+Reply = TypeVar("Reply", covariant=True)
+Incoming = TypeVar("Incoming", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection(Generic[Message]):
+    """How a protocol says that a session is refused or over."""
+
+    messages: Sequence[Message]
+    """To send before the end."""
+    close_code: int
+    """WebSocket close code."""
+    http: int
+    """HTTP status, before a handshake."""
+    grpc: str
+    """Name of a ``grpc.StatusCode`` member."""
+    reason: str
+    """One sentence, cut to what a close frame takes (123 bytes of UTF-8)."""
+
+
+class Adapter(Protocol[Incoming, Reply]):
+    """One wire protocol for one session."""
+
+    def receive(self, message: Incoming) -> list[Command]:
+        """Commands of one message.
+
+        Raises:
+            WavelaneError: INVALID_MESSAGE; the message is ignored, the session goes on.
+        """
+
+    def send(self, event: Outgoing) -> list[Reply]:
+        """Messages of one event."""
+
+    def reject(self, error: WavelaneError) -> Rejection[Reply]:
+        """How this error ends a session."""
+
+
+def close_reason(text: str) -> str:
+    """Cut to the 123 bytes of UTF-8 that a close frame holds."""
+    return text.encode()[:123].decode(errors="ignore")

@@ -1,0 +1,242 @@
+"""The native gRPC protocol: typed messages of ``wavelane.v1``."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import (
+    Alternative,
+    Closed,
+    Endpoint,
+    Failed,
+    Final,
+    Flushed,
+    Partial,
+    SpeechStarted,
+    SpeechStopped,
+    Word,
+)
+from wavelane.session.options import EndpointOptions, SessionOptions, VadOptions
+from wavelane_protos.wavelane.v1 import asr_pb2 as pb
+from wavelane_server.adapters.base import (
+    Audio,
+    Command,
+    Configure,
+    Configured,
+    End,
+    Flush,
+    KeepAlive,
+    Outgoing,
+    Ready,
+    Reconfigure,
+    Rejection,
+    close_reason,
+)
+
+_SCALARS = ("sample_rate", "channels", "model", "language", "lookahead", "partials", "words", "alternatives")
+_ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind}
+
+
+class ProtobufAdapter:
+    """One session's translation. Holds no state: the protocol's order is the conversation's business."""
+
+    def receive(self, message: pb.StreamRequest) -> list[Command]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        match message.WhichOneof("request"):
+            case "audio":
+                return [Audio(message.audio)]
+            case "configure":
+                return [Configure(_values(message.configure))]
+            case "reconfigure":
+                return [Reconfigure(_values(message.reconfigure))]
+            case "flush":
+                return [Flush()]
+            case "end":
+                return [End()]
+            case "keepalive":
+                return [KeepAlive()]
+            case _:
+                raise WavelaneError(
+                    ErrorCode.INVALID_MESSAGE,
+                    "the request is empty or of a newer version; set one of configure, reconfigure, audio, flush, end, "
+                    "keepalive",
+                )
+
+    def send(self, event: Outgoing) -> list[pb.StreamResponse]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return [_ENCODERS[type(event)](event)]
+
+    def reject(self, error: WavelaneError) -> Rejection[pb.StreamResponse]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return Rejection(
+            messages=self.send(Failed(code=error.code, message=error.message, fatal=True)),
+            close_code=error.status.websocket,
+            http=error.status.http,
+            grpc=error.status.grpc,
+            reason=close_reason(error.message),
+        )
+
+
+def _values(message: Any) -> dict[str, Any]:
+    """The fields that are set, as :func:`wavelane.session.options.parse_options` takes them."""
+    values: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            values[field.name] = _enum_name(field.name, value) if field.name in _ENUMS else value
+        elif field.name == "channel":
+            values["channel"] = _channel(value)
+        else:
+            values[field.name] = _values(value)
+    return values
+
+
+def _enum_name(field: str, value: int) -> str | int:
+    """Name of an enum's value; an unknown or unspecified one is left for the validation to refuse."""
+    enum = _ENUMS[field]
+    return enum.Name(value).lower() if value in enum.values() and value else value
+
+
+def _channel(selection: pb.ChannelSelection) -> int | str:
+    if selection.WhichOneof("selection") == "index":
+        return selection.index
+    return {pb.ChannelSelection.MIX: "mix", pb.ChannelSelection.SEPARATE: "separate"}.get(selection.mode, "unspecified")
+
+
+def _config(options: SessionOptions) -> pb.Configure:
+    message = pb.Configure(
+        encoding=pb.Encoding.Value(options.encoding.upper()),
+        channel=_selection(options.channel),
+        vad=_vad(options.vad),
+        endpoint=_endpoint_options(options.endpoint),
+    )
+    for name in _SCALARS:
+        value = getattr(options, name)
+        if value is not None:
+            setattr(message, name, value)
+    return message
+
+
+def _selection(channel: int | Literal["mix", "separate"]) -> pb.ChannelSelection:
+    if isinstance(channel, int):
+        return pb.ChannelSelection(index=channel)
+    return pb.ChannelSelection(
+        mode=pb.ChannelSelection.MIX if channel == "mix" else pb.ChannelSelection.SEPARATE
+    )
+
+
+def _vad(options: VadOptions) -> pb.VadOptions:
+    values = options.model_dump()
+    return pb.VadOptions(**{**values, "kind": pb.VadKind.Value(options.kind.upper())})
+
+
+def _endpoint_options(options: EndpointOptions) -> pb.EndpointOptions:
+    return pb.EndpointOptions(**options.model_dump())
+
+
+def _reason(reason: str) -> pb.Reason:
+    return pb.Reason.Value(f"REASON_{reason.upper()}")
+
+
+def _words(words: tuple[Word, ...]) -> list[pb.Word]:
+    return [pb.Word(text=word.text, start=word.start, end=word.end, confidence=word.confidence) for word in words]
+
+
+def _ready(event: Ready) -> pb.StreamResponse:
+    model = pb.ModelInfo(
+        name=event.model.name,
+        languages=event.model.languages,
+        lookaheads=event.model.lookaheads,
+        default_lookahead=event.model.default_lookahead,
+        head=event.model.head,
+    )
+    return pb.StreamResponse(
+        ready=pb.Ready(
+            version=event.version,
+            session=event.session,
+            clock_rate=event.clock_rate,
+            config=_config(event.config),
+            model=model,
+        )
+    )
+
+
+def _configured(event: Configured) -> pb.StreamResponse:
+    return pb.StreamResponse(configured=pb.Configured(config=_config(event.config)))
+
+
+def _speech_started(event: SpeechStarted) -> pb.StreamResponse:
+    return pb.StreamResponse(speech_started=pb.SpeechStarted(channel=event.channel, at=event.at))
+
+
+def _speech_stopped(event: SpeechStopped) -> pb.StreamResponse:
+    return pb.StreamResponse(speech_stopped=pb.SpeechStopped(channel=event.channel, at=event.at))
+
+
+def _partial(event: Partial) -> pb.StreamResponse:
+    return pb.StreamResponse(
+        partial=pb.Partial(
+            channel=event.channel,
+            utterance=event.utterance,
+            text=event.text,
+            stable=event.stable,
+            words=_words(event.words),
+            start=event.start,
+            processed=event.processed,
+            lag_ms=event.lag_ms,
+        )
+    )
+
+
+def _endpoint(event: Endpoint) -> pb.StreamResponse:
+    return pb.StreamResponse(
+        endpoint=pb.Endpoint(
+            channel=event.channel, utterance=event.utterance, at=event.at, reason=_reason(event.reason)
+        )
+    )
+
+
+def _alternative(alternative: Alternative) -> pb.Alternative:
+    return pb.Alternative(
+        text=alternative.text, confidence=alternative.confidence, words=_words(alternative.words)
+    )
+
+
+def _final(event: Final) -> pb.StreamResponse:
+    return pb.StreamResponse(
+        final=pb.Final(
+            channel=event.channel,
+            utterance=event.utterance,
+            alternatives=[_alternative(alternative) for alternative in event.alternatives],
+            start=event.start,
+            end=event.end,
+            processed=event.processed,
+            lag_ms=event.lag_ms,
+            reason=_reason(event.reason),
+        )
+    )
+
+
+def _flushed(event: Flushed) -> pb.StreamResponse:
+    return pb.StreamResponse(flushed=pb.Flushed(at=event.at))
+
+
+def _failed(event: Failed) -> pb.StreamResponse:
+    return pb.StreamResponse(error=pb.Error(code=event.code.value, message=event.message, fatal=event.fatal))
+
+
+def _closed(event: Closed) -> pb.StreamResponse:
+    return pb.StreamResponse(closed=pb.Closed(received=event.received))
+
+
+_ENCODERS: dict[type, Callable[[Any], pb.StreamResponse]] = {
+    Ready: _ready,
+    Configured: _configured,
+    SpeechStarted: _speech_started,
+    SpeechStopped: _speech_stopped,
+    Partial: _partial,
+    Endpoint: _endpoint,
+    Final: _final,
+    Flushed: _flushed,
+    Failed: _failed,
+    Closed: _closed,
+}
