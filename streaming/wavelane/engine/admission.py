@@ -35,8 +35,3 @@ def check_backlog(waiting: float, added: float, config: EngineConfig) -> None:
             f"{config.max_backlog_seconds:g} s (setting engine.max_backlog_seconds); send audio no faster than results "
             "come back.",
         )
-
-
-def shutting_down() -> WavelaneError:
-    """The refusal of an engine that stops."""
-    return WavelaneError(ErrorCode.SHUTTING_DOWN, "This server is shutting down; connect to another one or try later.")

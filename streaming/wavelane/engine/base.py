@@ -20,7 +20,7 @@ class Delivery(NamedTuple):
 
 
 Sink = Callable[[Sequence[Delivery]], None]
-"""Takes the deliveries of one step, all in one call, on the engine's thread; must be quick and must not raise.
+"""Takes the deliveries of one step, all in one call, on the engine's results thread; must be quick and must not raise.
 
 Asyncio is woken once for each step, not once for each row:
 ``Engine(model, config, lambda deliveries: loop.call_soon_threadsafe(dispatch, deliveries))``.
@@ -34,13 +34,10 @@ class DeviceLostError(Exception):
 
 
 class StepRunner(Protocol):
-    """Steps batches on a device."""
-
-    depth: int
-    """Steps in flight: 1 where ``launch`` computes, 2 where it only queues work on an accelerator."""
+    """Steps batches on a device. One thread launches, another one collects."""
 
     def launch(self, batch: Batch) -> Any:
-        """Begin a step; returns a handle for :meth:`collect`.
+        """Begin a step, on a CPU compute it; returns a handle for :meth:`collect`.
 
         Raises:
             DeviceLostError: no step can succeed any more.

@@ -1,4 +1,4 @@
-"""The engine: many streams, one model, one thread."""
+"""The engine: many streams, one model, one step at a time."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,8 @@ class Engine:
     Args:
         model: on the device and in the precision that ``config`` names.
         config: limits and policy.
-        sink: takes the results of each step in one call, on the engine's thread (:data:`wavelane.engine.base.Sink`).
+        sink: takes the results of each step in one call, on the engine's results thread
+            (:data:`wavelane.engine.base.Sink`).
         observer: told what happens, for metrics.
 
     Raises:
@@ -81,7 +82,7 @@ class Engine:
 
     @property
     def healthy(self) -> bool:
-        """Whether streams move: the thread was started, has not died or been stopped, and no step hangs."""
+        """Whether streams move: the engine was started, has not died or been stopped, and no step hangs."""
         return self._scheduler.healthy
 
     @property
@@ -90,11 +91,11 @@ class Engine:
         return self._runner.bytes_per_lane
 
     def start(self) -> None:
-        """Start the engine's thread. Once."""
+        """Start the engine's threads. Once."""
         self._scheduler.start()
 
     def warm_up(self, buckets: Sequence[int] | None = None, lookaheads: Sequence[int] | None = None) -> None:
-        """Step padding on the engine's thread, so that the first client does not wait for allocations and kernels.
+        """Step padding on the model's thread, so that the first client does not wait for allocations and kernels.
 
         Args:
             buckets: default: all on CUDA; on a CPU, where a new shape costs next to nothing, the smallest and 8.
@@ -112,7 +113,7 @@ class Engine:
         self._scheduler.call(lambda: self._runner.warm_up(buckets, lookaheads)).result()
 
     def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
-        """Take no more work, then end the thread. Blocks.
+        """Take no more work, then end the threads. Blocks.
 
         Args:
             drain: answer what was submitted first; otherwise it is dropped, and every lane that loses chunks gets a

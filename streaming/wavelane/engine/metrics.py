@@ -20,7 +20,7 @@ class StepReport:
     step_s: float
     """From the forming of the batch to its results on the host."""
     deliver_s: float
-    """Time the engine thread spent in the sink."""
+    """Time spent in the sink."""
     queued: int
     """Chunks that were waiting when the batch was formed, its own rows not counted."""
 
@@ -77,7 +77,7 @@ class EngineStats:
     dropped: int
     failed: int
     wakeups: int
-    """Times that the engine thread woke up: an idle engine adds none."""
+    """Times that a thread of the engine woke up: an idle engine adds none."""
     last_step_age: float | None
     """Seconds since a step was done; None before the first."""
     running_for: float

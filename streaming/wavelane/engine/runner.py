@@ -15,8 +15,8 @@ from torch import Tensor
 
 from wavelane.engine.base import DeviceLostError, Outcome
 from wavelane.engine.batching import Batch
+from wavelane.engine.faults import not_finite
 from wavelane.engine.states import StatePool
-from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import Decoder, LoadedModel
 from wavelane.work import StepResult, Token
 
@@ -43,7 +43,7 @@ class Launched:
 
 
 class Runner:
-    """Steps batches of lanes of one model; owns the lanes' memory. For one thread.
+    """Steps batches of lanes of one model; owns the lanes' memory. One thread launches, another may collect.
 
     Args:
         model: on its device and in its precision.
@@ -64,7 +64,6 @@ class Runner:
             self._position_pool = StatePool({_POSITION: position}, slots)
         self._pools = (self._encoder_pool, self._decoder_pool, self._position_pool)
         self._on_cuda = self.device.type == "cuda"
-        self.depth = 2 if self._on_cuda else 1
 
     @property
     def bytes_per_lane(self) -> int:
@@ -196,12 +195,3 @@ class Runner:
             np.stack([pending.chunk.samples for pending in batch.rows], out=array[: len(batch.rows)])
         array[len(batch.rows) :] = 0
         return host.to(self.device, non_blocking=True)
-
-
-def not_finite() -> WavelaneError:
-    """The failure of a row whose encoder output is NaN or infinite."""
-    return WavelaneError(
-        ErrorCode.INTERNAL,
-        "The model's output for this stream is not finite, so the stream was ended; other streams are not affected. "
-        "Start a new session; if it happens again, check the audio's encoding and try engine.precision = fp32.",
-    )

@@ -1,12 +1,13 @@
-"""The engine's thread: schedule, run, complete.
+"""The engine's two threads: one schedules and runs, the other completes.
 
-The thread sleeps on a condition until there is work; it never polls. A batch is formed from whatever is ready at the
-moment at which the device can take it, and no earlier: while a step runs, chunks only queue up (``submit`` stages them
-with their due times), so company gathers without anybody waiting for it.
+Both sleep on conditions until there is work; nothing polls. The first forms a batch from whatever is ready at the
+moment at which a step may begin, and no earlier: while steps run, chunks only queue up (``submit`` stages them with
+their due times), so company gathers without anybody waiting for it. Then it launches the step and at once forms the
+next one, while the second thread waits for the results, turns them into values and hands them to the sink.
 
-On an accelerator two steps are in flight: step N+1 is formed and launched while N runs, then N is completed. On a CPU
-the step is computed by the thread that launches it, and its results are delivered before the next step is launched:
-forming a batch ahead would close it to the chunks that arrive in the meantime, to save about a hundredth of a step.
+So there are at most two steps in flight. On an accelerator, where a launch only queues work, N+1 is formed and launched
+while the device runs N. On a CPU, where a launch computes, N+1 is formed and computed while the results of N are
+delivered; it is not formed while N computes, which would close it to the chunks that come in the meantime.
 """
 
 import logging
@@ -18,41 +19,45 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from wavelane.engine.admission import shutting_down
 from wavelane.engine.base import Delivery, DeviceLostError, Outcome, Sink, StepRunner
 from wavelane.engine.batching import Batch, Policy, hold_until, pick
 from wavelane.engine.config import EngineConfig
+from wavelane.engine.faults import engine_died, shutting_down, step_failed
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats, StepReport
 from wavelane.engine.slots import Slot
-from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.errors import WavelaneError
 from wavelane.work import Chunk
 
 logger = logging.getLogger(__name__)
 
+MAX_FLIGHTS = 2
+"""Steps begun and not yet completed."""
+
 
 @dataclass(slots=True)
 class _Flight:
-    """A step that was launched and not yet completed."""
+    """A step that was begun and not yet completed."""
 
     batch: Batch
-    handle: Any
-    failure: WavelaneError | None
-    """The step failed at its launch; there is no handle."""
     formed: float
     queued: int
+    handle: Any = None
+    failure: WavelaneError | None = None
+    """The step failed at its launch; there is no handle."""
+    launched: bool = False
 
 
 class Scheduler:
     """Forms batches, has them run and delivers their results.
 
     Args:
-        runner: used on the engine's thread only.
+        runner: launched on one thread, collected on the other.
         config: limits and policy.
         frame_seconds: length of a feature frame (s).
         sink: takes the results, see :data:`wavelane.engine.base.Sink`.
         observer: told what happens.
-        prepare: called first of all on the engine's thread.
+        prepare: called first of all on the thread that runs the model.
     """
 
     def __init__(
@@ -70,11 +75,18 @@ class Scheduler:
         self._observer = observer
         self._prepare = prepare
         self._policy = Policy(config.batch_shapes, config.max_wait_ms / 1000)
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        """The model's thread waits here: for a ready chunk and room for a step, for a call, for the end."""
+        self._landing = threading.Condition(self._lock)
+        """The results' thread waits here: for a launched step, for the end."""
         self._lanes = Lanes(config, frame_seconds)
         self._calls: deque[tuple[Callable[[], None], Future[None]]] = deque()
-        self._thread = threading.Thread(target=self._main, name="wavelane-engine", daemon=True)
+        self._model_thread = threading.Thread(target=self._run_model, name="wavelane-model", daemon=True)
+        self._results_thread = threading.Thread(target=self._run_results, name="wavelane-results", daemon=True)
         self._stopping = False
+        self._finished = False
+        """No step will be launched any more."""
         self._fault: BaseException | None = None
         self._flights: deque[_Flight] = deque()
         self._steps = self._rows = self._padding = 0
@@ -84,40 +96,41 @@ class Scheduler:
     # Any thread
 
     def start(self) -> None:
-        """Start the engine's thread. Once."""
-        self._thread.start()
+        """Start the threads. Once."""
+        self._model_thread.start()
+        self._results_thread.start()
 
     def stop(self, drain: bool, timeout: float) -> bool:
-        """Take no more work and end the thread; see :meth:`wavelane.engine.engine.Engine.stop`."""
-        with self._condition:
+        """Take no more work and end the threads; see :meth:`wavelane.engine.engine.Engine.stop`."""
+        with self._lock:
             self._stopping = True
             if not drain:
                 self._abandon()
-            self._condition.notify()
-        if self._thread.ident is None:
+            self._work.notify()
+        if self._results_thread.ident is None:
             return True
-        self._thread.join(timeout)
-        if self._thread.is_alive():
-            with self._condition:
+        self._results_thread.join(timeout)
+        if self._results_thread.is_alive():
+            with self._lock:
                 self._abandon()
             return False
         return drain and self._fault is None
 
     def call(self, function: Callable[[], None]) -> "Future[None]":
-        """Have the engine's thread call a function between two steps. Raises RuntimeError before :meth:`start`."""
-        if self._thread.ident is None:
+        """Have the model's thread call a function between two steps. Raises RuntimeError before :meth:`start`."""
+        if self._model_thread.ident is None:
             raise RuntimeError("the engine was not started")
         future: Future[None] = Future()
-        with self._condition:
+        with self._lock:
             self._check_open()
             self._calls.append((function, future))
-            self._condition.notify()
+            self._work.notify()
         return future
 
     def open(self) -> Slot:
         """A lane for a new stream. Raises OVERLOADED or SHUTTING_DOWN."""
         try:
-            with self._condition:
+            with self._lock:
                 self._check_open()
                 return self._lanes.open()
         except WavelaneError as error:
@@ -128,17 +141,17 @@ class Scheduler:
         """Queue a chunk. O(1). Raises BACKLOG_EXCEEDED or SHUTTING_DOWN, or INTERNAL for misuse."""
         now = time.monotonic()
         try:
-            with self._condition:
+            with self._lock:
                 self._check_open()
                 if self._lanes.submit(slot, chunk, now):
-                    self._condition.notify()
+                    self._work.notify()
         except WavelaneError as error:
             self._refuse(error)
             raise
 
     def close(self, slot: Slot) -> None:
         """Give a lane up; harmless for one that was closed before."""
-        with self._condition:
+        with self._lock:
             dropped = self._lanes.close(slot)
             self._dropped += dropped
         if dropped:
@@ -146,23 +159,28 @@ class Scheduler:
 
     def backlog(self, slot: Slot) -> float:
         """Audio (s) of the lane that was submitted and not yet answered."""
-        with self._condition:
+        with self._lock:
             return self._lanes.backlog(slot)
 
     def audit(self) -> None:
         """Check the slots. Raises RuntimeError."""
-        with self._condition:
+        with self._lock:
             self._lanes.pool.audit()
 
     @property
     def healthy(self) -> bool:
-        """The thread lives and no step hangs."""
-        return self._thread.is_alive() and self._fault is None and self._running_for() < self._config.stall_seconds
+        """The threads live and no step hangs."""
+        return (
+            self._fault is None
+            and self._model_thread.is_alive()
+            and self._results_thread.is_alive()
+            and self._running_for() < self._config.stall_seconds
+        )
 
     @property
     def stats(self) -> EngineStats:
         """A snapshot."""
-        with self._condition:
+        with self._lock:
             last = self._last_step
             return EngineStats(
                 lanes=self._lanes.pool.live,
@@ -188,67 +206,52 @@ class Scheduler:
 
     def _check_open(self) -> None:
         if self._fault is not None:
-            raise _engine_died(self._fault)
+            raise engine_died(self._fault)
         if self._stopping:
             raise shutting_down()
 
     def _refuse(self, error: WavelaneError) -> None:
-        with self._condition:
+        with self._lock:
             self._refused += 1
         self._observer.on_refused(error.code)
 
-    # The engine's thread
+    # The model's thread
 
-    def _main(self) -> None:
+    def _run_model(self) -> None:
+        fault: BaseException | None = None
         try:
             self._prepare()
-            self._loop()
-            fault: BaseException | None = None
-        except BaseException as error:
-            logger.critical("the engine's thread died", exc_info=error)
-            fault = error
-        with self._condition:
-            self._fault = fault
-            self._stopping = True
-            self._lanes.abandon_running()
-            self._flights.clear()
-            reason = shutting_down() if fault is None else _engine_died(fault)
-            left = [lane for lane in self._lanes.healthy() if fault is not None or lane.abandoned]
-            deliveries = [Delivery(lane.slot, reason) for lane in left]
-            for lane in left:
-                self._lanes.fail(lane)
-            calls, self._calls = self._calls, deque()
-        for _, future in calls:
-            future.set_exception(reason)
-        if fault is not None:
-            self._count_failed(len(deliveries))
-        self._deliver(deliveries)
-
-    def _loop(self) -> None:
-        flights = self._flights
-        while True:
-            batch = self._form(block=not flights)
-            if batch is not None:
+            while (batch := self._form()) is not None:
                 self._launch(batch)
-            elif not flights:
-                return
-            while flights and (batch is None or len(flights) >= self._runner.depth):
-                self._complete(flights[0])
+        except BaseException as error:
+            logger.critical("the engine's model thread died", exc_info=error)
+            fault = error
+        with self._lock:
+            self._fault = self._fault or fault
+            self._stopping = self._finished = True
+            self._landing.notify()
 
-    def _form(self, block: bool) -> Batch | None:
-        """The next batch. None when there is none now (not ``block``), or never again."""
+    def _form(self) -> Batch | None:
+        """Wait for the next batch; None when there will be none any more."""
         while True:
-            with self._condition:
+            with self._lock:
                 while not self._calls:
-                    ready = self._lanes.ready
-                    now = float("inf") if self._stopping else time.monotonic()
-                    batch = pick(ready, now, self._policy)
-                    if batch is not None:
-                        self._lanes.take(batch, time.monotonic())
-                        return batch
-                    if not block or self._stopping:
+                    timeout = None
+                    if self._fault is not None:
                         return None
-                    self._condition.wait(hold_until(ready, self._policy) - now if ready else None)
+                    if len(self._flights) < MAX_FLIGHTS:
+                        ready = self._lanes.ready
+                        now = time.monotonic()
+                        batch = pick(ready, float("inf") if self._stopping else now, self._policy)
+                        if batch is not None:
+                            self._lanes.take(batch, now)
+                            self._flights.append(_Flight(batch, now, self._lanes.queued))
+                            return batch
+                        if self._stopping:
+                            return None
+                        if ready:
+                            timeout = hold_until(ready, self._policy) - now
+                    self._work.wait(timeout)
                     self._wakeups += 1
                 function, future = self._calls.popleft()
             try:
@@ -259,9 +262,8 @@ class Scheduler:
                 future.set_result(None)
 
     def _launch(self, batch: Batch) -> None:
-        """Begin a step. One that fails is repeated in halves, until the rows that make it fail stand alone."""
-        flight = _Flight(batch, None, None, time.monotonic(), self._lanes.queued)
-        self._flights.append(flight)
+        """Begin the step of the newest flight."""
+        flight = self._flights[-1]
         try:
             flight.handle = self._runner.launch(batch)
         except DeviceLostError:
@@ -269,14 +271,68 @@ class Scheduler:
         except Exception as error:
             slots = [pending.slot for pending in batch.rows]
             logger.exception("a step of %d rows failed: %s", len(slots), slots)
-            if len(batch.rows) == 1:
-                flight.failure = _step_failed(slots[0], error)
+            if len(slots) > 1:
+                self._split(flight)
                 return
-            self._flights.pop()
-            middle = len(batch.rows) // 2
+            flight.failure = step_failed(slots[0], error)
+        with self._lock:
+            flight.launched = True
+            self._landing.notify()
+
+    def _split(self, flight: _Flight) -> None:
+        """Repeat a step that failed in halves, again and again, until the rows that make it fail stand alone."""
+        batch = flight.batch
+        middle = len(batch.rows) // 2
+        with self._lock:
+            self._flights.remove(flight)
+        for rows in (batch.rows[:middle], batch.rows[middle:]):
             # The bucket stays: what the other rows get does not depend on their neighbour's failure.
-            self._launch(Batch(batch.lookahead, batch.rows[:middle], batch.bucket))
-            self._launch(Batch(batch.lookahead, batch.rows[middle:], batch.bucket))
+            half = Batch(batch.lookahead, rows, batch.bucket)
+            with self._lock:
+                self._flights.append(_Flight(half, flight.formed, flight.queued))
+            self._launch(half)
+
+    # The results' thread
+
+    def _run_results(self) -> None:
+        fault: BaseException | None = None
+        try:
+            while (flight := self._land()) is not None:
+                self._complete(flight)
+        except BaseException as error:
+            logger.critical("the engine's results thread died", exc_info=error)
+            fault = error
+        with self._lock:
+            self._fault = self._fault or fault
+            self._work.notify()
+            while not self._finished:
+                self._landing.wait()
+            lost = self._fault
+            self._lanes.abandon_running()
+            self._flights.clear()
+            reason = shutting_down() if lost is None else engine_died(lost)
+            left = [lane for lane in self._lanes.healthy() if lost is not None or lane.abandoned]
+            deliveries = [Delivery(lane.slot, reason) for lane in left]
+            for lane in left:
+                self._lanes.fail(lane)
+            calls, self._calls = self._calls, deque()
+        for _, future in calls:
+            future.set_exception(reason)
+        if lost is not None:
+            self._count_failed(len(deliveries))
+        self._deliver(deliveries)
+
+    def _land(self) -> _Flight | None:
+        """Wait for the oldest step to be launched; None when there will be none any more."""
+        with self._lock:
+            while self._fault is None:
+                if self._flights and self._flights[0].launched:
+                    return self._flights[0]
+                if self._finished:
+                    break
+                self._landing.wait()
+                self._wakeups += 1
+        return None
 
     def _complete(self, flight: _Flight) -> None:
         """Wait for the oldest step and deliver its results."""
@@ -291,11 +347,13 @@ class Scheduler:
                 raise
             except Exception as error:
                 logger.exception("the results of a step of %d rows could not be read", len(rows))
-                outcomes = [_step_failed(pending.slot, error) for pending in rows]
+                outcomes = [step_failed(pending.slot, error) for pending in rows]
         done = time.monotonic()
         deliveries = []
         unwanted = failed = 0
-        with self._condition:
+        with self._lock:
+            if len(self._flights) == MAX_FLIGHTS:
+                self._work.notify()
             self._flights.popleft()
             for pending, outcome in zip(rows, outcomes, strict=True):
                 is_error = isinstance(outcome, WavelaneError)
@@ -339,22 +397,6 @@ class Scheduler:
         self._observer.on_failed(lanes)
 
     def _abandon(self) -> None:
-        """Drop all that waits; the thread tells the lanes when it ends."""
+        """Drop all that waits; the results' thread tells the lanes when it ends."""
         for lane in self._lanes.healthy():
             self._dropped += self._lanes.abandon(lane)
-
-
-def _step_failed(slot: Slot, error: BaseException) -> WavelaneError:
-    return WavelaneError(
-        ErrorCode.INTERNAL,
-        f"Recognising this stream failed with {type(error).__name__} (lane {slot.index}; details are in the server's "
-        "log); other streams are not affected. Start a new session.",
-    )
-
-
-def _engine_died(fault: BaseException) -> WavelaneError:
-    return WavelaneError(
-        ErrorCode.INTERNAL,
-        f"The engine of this server died of {type(fault).__name__} (details are in the server's log); the server has "
-        "to be restarted. Connect to another one.",
-    )

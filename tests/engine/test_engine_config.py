@@ -1,0 +1,65 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from wavelane.engine import EngineConfig
+from wavelane.errors import ErrorCode, WavelaneError
+
+
+def test_unknown_keys_are_errors():
+    with pytest.raises(ValidationError, match="max_session"):
+        EngineConfig.model_validate({"max_session": 3})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"device": "tpu"},
+        {"precision": "int4"},
+        {"head": "llm"},
+        {"max_sessions": 0},
+        {"max_backlog_seconds": 0},
+        {"max_batch": 0},
+        {"buckets": []},
+        {"buckets": [0, 1]},
+        {"buckets": [2, 1]},
+        {"buckets": [1, 1]},
+        {"max_wait_ms": -1},
+        {"threads": -1},
+        {"stall_seconds": 0},
+    ],
+)
+def test_values_out_of_range_are_errors(settings: dict[str, object]):
+    with pytest.raises(ValidationError):
+        EngineConfig.model_validate(settings)
+
+
+def test_every_setting_is_described():
+    assert all(field.description for field in EngineConfig.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "shapes"),
+    [
+        ({"buckets": (1, 2, 4, 8), "max_batch": 8}, (1, 2, 4, 8)),
+        ({"buckets": (1, 2, 4, 8), "max_batch": 6}, (1, 2, 4, 6)),
+        ({"buckets": (1, 2), "max_batch": 6}, (1, 2, 6)),
+        ({"buckets": (4, 8), "max_batch": 64, "max_sessions": 3}, (3,)),
+    ],
+)
+def test_batch_shapes_end_with_the_largest_batch(settings: dict[str, object], shapes: tuple[int, ...]):
+    assert EngineConfig.model_validate(settings).batch_shapes == shapes
+
+
+def test_device_and_precision():
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert EngineConfig().torch_device().type == expected
+    assert EngineConfig(device="cpu").torch_device() == torch.device("cpu")
+    assert EngineConfig(precision="bf16").torch_dtype() is torch.bfloat16
+    assert EngineConfig().torch_dtype() is torch.float32
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(WavelaneError, match=r"engine.device is cuda:99, but torch .* sees \d+ CUDA devices") as refusal:
+        EngineConfig(device="cuda:99").torch_device()
+    assert refusal.value.code is ErrorCode.INVALID_CONFIG
