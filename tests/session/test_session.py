@@ -176,13 +176,9 @@ def test_an_engine_fault_closes_the_utterance_with_what_is_known() -> None:
 
 
 def test_lookahead_changes_with_the_next_stream() -> None:
-    driver = make(detect=False, lookahead=0)
-    driver.session.receive_audio(linear16(speech([(1.0, TWO)])))
-    before = driver.session.next_chunk()
+    driver = make(detect=False, lookahead=0).audio(linear16(speech([(1.0, TWO)])))
     driver.session.receive_options({"lookahead": 13})
     driver.audio(linear16(speech([(0.2, TWO)]))).flush()
-    driver.session.receive_audio(linear16(speech([(2.0, TWO)])))
-    after = driver.session.next_chunk()
-    assert before is not None
-    assert after is not None
-    assert (before.lookahead, after.lookahead) == (0, 13)
+    assert set(driver.toy.lookaheads) == {0}
+    driver.audio(linear16(speech([(2.0, TWO)])))
+    assert driver.toy.lookaheads[-1] == 13

@@ -51,11 +51,16 @@ class ToyRecogniser:
 
     def __init__(self, spec: ModelSpec = SPEC) -> None:
         self.spec = spec
-        self.steps = 0
+        self.lookaheads: list[int] = []
         self._streams: dict[int, tuple[int, int]] = {}
 
+    @property
+    def steps(self) -> int:
+        """Steps made."""
+        return len(self.lookaheads)
+
     def step(self, chunk: Chunk) -> StepResult:
-        self.steps += 1
+        self.lookaheads.append(chunk.lookahead)
         frame, last = (0, -1) if chunk.start else self._streams[chunk.lane]
         features = self.spec.features
         skip = self.spec.subsampling - 1 if chunk.start else 0
@@ -64,7 +69,7 @@ class ToyRecogniser:
         for index in range(count):
             at = features.left + features.hop * (max(skip, 0) + 8 * index - (7 if chunk.start else 0))
             window = chunk.samples[max(at, 0) : at + 8 * features.hop]
-            loudness = float(np.abs(window).mean()) if len(window) else 0.0
+            loudness = float(np.sort(np.abs(window))[len(window) // 2]) if len(window) else 0.0
             piece = min(int(loudness * 20), 7) if loudness > 0.05 else -1
             if piece >= 0 and piece != last:
                 tokens.append(Token(id=piece, frame=frame + index, confidence=0.5 + loudness / 4))

@@ -8,6 +8,7 @@ flush and end.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 import numpy as np
@@ -70,6 +71,14 @@ class NoText:
 
 
 Action = Open | Feed | Close | Onset | Offset | Pause | NoText
+
+
+class _Spell(Enum):
+    """How far a spell of silence was answered."""
+
+    NONE = auto()
+    CLOSED = auto()
+    REPORTED = auto()
 
 
 class Gate(Protocol):
@@ -193,20 +202,18 @@ class SpeechGate:
     def _silence(self) -> Iterator[Action]:
         """What the silence since the last speech means now; each answer once a spell."""
         silence = self._segmenter.silence_run
-        if self._segmenter.speaking:
-            return
-        if self._stream and silence >= to_samples(self.endpoint.silence_ms):
+        pause = to_samples(self.endpoint.silence_ms)
+        if self._stream and silence >= pause:
+            if self._segmenter.speaking:
+                yield Offset(self._origin + self._segmenter.stop().at)
             yield from self._feed()
             yield Close(self._judged)
             self._stream = False
             self._spell = _Spell.CLOSED
             if self.endpoint.enabled:
                 yield Pause(self._judged)
-        if (
-            self._spell is _Spell.CLOSED
-            and self.endpoint.enabled
-            and silence >= max(to_samples(self.endpoint.no_text_ms), to_samples(self.endpoint.silence_ms))
-        ):
+        no_text = max(pause, to_samples(self.endpoint.no_text_ms))
+        if self._spell is _Spell.CLOSED and self.endpoint.enabled and silence >= no_text:
             self._spell = _Spell.REPORTED
             yield NoText(self._judged)
 
@@ -222,11 +229,3 @@ class SpeechGate:
         if drop > 0:
             self._audio = self._audio[drop:]
             self._audio_at = keep_from
-
-
-class _Spell:
-    """How far a spell of silence was answered."""
-
-    NONE = 0
-    CLOSED = 1
-    REPORTED = 2

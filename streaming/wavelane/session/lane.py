@@ -88,16 +88,15 @@ class Lane:
                         self._spec.features,
                         subsampling=self._spec.subsampling,
                         lookahead=self._lookahead(),
-                        tail=self._spec.tail,
                     )
                     self._prompt = self._spec.prompt(self._options.language)
                     self.recognition.mark(Mark.OPEN, at)
                 case Feed(samples):
                     assert self._framer is not None
-                    self._send(self._framer.push(samples))
+                    self._send(self._framer.push(samples), self._framer.lookahead)
                 case Close():
                     assert self._framer is not None
-                    self._send(self._framer.finish())
+                    self._send(self._framer.finish(), self._framer.lookahead)
                     self._framer = None
                 case Onset(at):
                     self._out.append(SpeechStarted(channel=self._channel, at=at))
@@ -113,8 +112,7 @@ class Lane:
         lookahead = self._options.lookahead
         return self._spec.default_lookahead if lookahead is None else lookahead
 
-    def _send(self, windows: list[Window]) -> None:
-        lookahead = self._framer.lookahead if self._framer is not None else 0
+    def _send(self, windows: list[Window], lookahead: int) -> None:
         for window in windows:
             chunk = Chunk(
                 lane=self._channel,
