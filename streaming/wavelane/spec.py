@@ -23,7 +23,7 @@ class FeatureSpec:
     log_guard: float = 2.0**-24
     """Added to the mel energy before the logarithm."""
     closing_frame: bool = True
-    """A file of n samples has ``n // hop + 1`` frames (NeMo), or ``n // hop`` when false (Hugging Face)."""
+    """A file of n samples has ``n // hop + 1`` frames, the last one zero (NeMo), or ``n // hop`` (Hugging Face)."""
 
     @property
     def left(self) -> int:

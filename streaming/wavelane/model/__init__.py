@@ -1,0 +1,1 @@
+"""Models: checkpoints in, encoder frames out."""

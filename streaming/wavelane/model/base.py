@@ -95,8 +95,11 @@ class Decoder(Protocol):
 class FrontEnd(Protocol):
     """Samples to features for a batch of windows."""
 
-    def __call__(self, samples: Tensor, frames: Tensor, start: Tensor) -> Tensor:
-        """[B, window_samples(chunk_frames)] float32 to [B, chunk_frames, n_mels]; unused frames are zero."""
+    def __call__(self, samples: Tensor, frames: Tensor, start: Tensor, last: Tensor) -> Tensor:
+        """[B, window_samples(chunk_frames)] float32 to [B, chunk_frames, n_mels]; unused frames are zero.
+
+        ``frames``, ``start`` and ``last`` are those of :meth:`StreamingModel.step`.
+        """
 
 
 @dataclass(slots=True)

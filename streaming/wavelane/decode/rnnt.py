@@ -1,0 +1,130 @@
+"""Greedy RNN-T (Graves, arXiv:1211.3711), batched: every row walks its own frames, all rows share each product.
+
+A row looks at its frame with its prediction: a piece is emitted and the prediction network moves, a blank (or the limit
+of pieces in one frame) moves the row to its next frame. The loop runs until the slowest row is through.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wavelane.model.base import Emissions, Encoded, State
+from wavelane.model.config import TransducerConfig
+from wavelane.model.weights import Weights
+
+_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+
+
+class RnntDecoder(nn.Module):
+    """Implements :class:`wavelane.model.base.Decoder`.
+
+    State: ``hidden`` and ``cell`` [B, layers, H] of the LSTM; ``prediction`` [B, J], its output after the joint's
+    projection. A fresh state has read the start symbol, which is the blank.
+
+    Args:
+        weights: of the checkpoint; tensors ``prediction`` and ``joint``.
+        config: of the networks.
+        d_model: width of an encoder frame.
+        symbols: pieces and the blank.
+        blank: index of the blank.
+    """
+
+    def __init__(self, weights: Weights, config: TransducerConfig, d_model: int, symbols: int, blank: int) -> None:
+        super().__init__()
+        self.name: Literal["ctc", "rnnt"] = "rnnt"
+        self.config = config
+        self.blank = blank
+        self.max_symbols = config.max_symbols
+        self._activation = _ACTIVATIONS[config.activation]
+        hidden = config.hidden
+        self.register_buffer("embedding", weights.take("prediction.embedding.weight", symbols, hidden))
+        for i in range(config.layers):
+            gates = [weights.linear(f"prediction.lstm.{i}.{part}", 4 * hidden, hidden) for part in ("input", "hidden")]
+            self.register_buffer(f"lstm{i}", torch.cat((gates[0][0], gates[1][0]), dim=1))
+            self.register_buffer(f"lstm{i}_bias", gates[0][1] + gates[1][1])
+        for name, outputs, inputs in (
+            ("encoder", config.joint, d_model),
+            ("prediction", config.joint, hidden),
+            ("out", symbols, config.joint),
+        ):
+            weight, bias = weights.linear(f"joint.{name}", outputs, inputs)
+            self.register_buffer(f"joint_{name}", weight)
+            self.register_buffer(f"joint_{name}_bias", bias)
+
+    def init_state(self, batch: int) -> State:
+        """State of ``batch`` empty hypotheses."""
+        embedding = self.get_buffer("embedding")
+        zeros = embedding.new_zeros(1, self.config.layers, self.config.hidden)
+        ids = torch.full((1,), self.blank, dtype=torch.int64, device=embedding.device)
+        hidden, cell, prediction = self._predict(ids, zeros, zeros)
+        return {
+            "hidden": hidden.repeat(batch, 1, 1),
+            "cell": cell.repeat(batch, 1, 1),
+            "prediction": prediction.repeat(batch, 1),
+        }
+
+    @torch.inference_mode()
+    def project(self, frames: Tensor) -> Tensor:
+        """The joint network's projection of encoder frames, [.., d_model] to [.., J]."""
+        return functional.linear(frames, self.get_buffer("joint_encoder"), self.get_buffer("joint_encoder_bias"))
+
+    @torch.inference_mode()
+    def _predict(self, ids: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read one symbol in every row: next ``hidden``, ``cell`` and ``prediction``."""
+        x = self.get_buffer("embedding")[ids]
+        hiddens, cells = [], []
+        for i in range(self.config.layers):
+            gates = functional.linear(
+                torch.cat((x, hidden[:, i]), dim=1), self.get_buffer(f"lstm{i}"), self.get_buffer(f"lstm{i}_bias")
+            )
+            entry, forget, candidate, output = gates.chunk(4, dim=1)
+            c = torch.sigmoid(forget) * cell[:, i] + torch.sigmoid(entry) * torch.tanh(candidate)
+            x = torch.sigmoid(output) * torch.tanh(c)
+            hiddens.append(x)
+            cells.append(c)
+        prediction = functional.linear(x, self.get_buffer("joint_prediction"), self.get_buffer("joint_prediction_bias"))
+        return torch.stack(hiddens, dim=1), torch.stack(cells, dim=1), prediction
+
+    @torch.inference_mode()
+    def step(self, encoded: Encoded, state: State) -> tuple[Emissions, State]:
+        """Emit the new pieces of every row."""
+        lengths = encoded.lengths
+        projected = self.project(encoded.frames)
+        batch, steps, _ = projected.shape
+        device = projected.device
+        hidden, cell, prediction = state["hidden"], state["cell"], state["prediction"]
+        rows = torch.arange(batch, device=device)
+        frame = torch.zeros_like(lengths)
+        in_frame = torch.zeros_like(lengths)
+        counts = torch.zeros_like(lengths)
+        # One column more than can be filled: what rows write that emit nothing.
+        room = steps * self.max_symbols
+        ids = torch.zeros((batch, room + 1), dtype=torch.int64, device=device)
+        frames = torch.zeros_like(ids)
+        confidences = torch.zeros((batch, room + 1), dtype=torch.float32, device=device)
+        active = frame < lengths
+        while bool(active.any()):
+            joined = self._activation(projected[rows, frame.clamp(max=steps - 1)] + prediction)
+            logits = functional.linear(joined, self.get_buffer("joint_out"), self.get_buffer("joint_out_bias")).float()
+            top, symbol = logits.max(dim=1)
+            emits = active & (symbol != self.blank)
+            if bool(emits.any()):
+                column = torch.where(emits, counts, room)
+                ids[rows, column] = symbol
+                frames[rows, column] = frame
+                confidences[rows, column] = torch.exp(top - logits.logsumexp(dim=1))
+                counts = counts + emits
+                moved = self._predict(symbol, hidden, cell)
+                hidden = torch.where(emits[:, None, None], moved[0], hidden)
+                cell = torch.where(emits[:, None, None], moved[1], cell)
+                prediction = torch.where(emits[:, None], moved[2], prediction)
+            in_frame = torch.where(emits, in_frame + 1, 0)
+            advances = active & (~emits | (in_frame >= self.max_symbols))
+            frame = frame + advances
+            in_frame = in_frame * ~advances
+            active = frame < lengths
+        used = int(counts.max()) if batch else 0
+        emissions = Emissions(ids[:, :used], frames[:, :used], confidences[:, :used], counts)
+        return emissions, {"hidden": hidden, "cell": cell, "prediction": prediction}

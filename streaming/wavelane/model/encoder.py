@@ -1,0 +1,234 @@
+"""The cache-aware streaming encoder: one chunk of every row in, its encoder frames out, all state explicit.
+
+Rows of a batch may be at the start, in the middle or at the end of their streams; each gives what it would give alone.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wavelane.model.attention import Attention, sinusoids, visible
+from wavelane.model.base import Encoded, State
+from wavelane.model.config import EncoderConfig, ModelConfig
+from wavelane.model.convolution import NORM_EPSILON, Convolution
+from wavelane.model.subsampling import FACTOR, HISTORY, Extent, Subsampling
+from wavelane.model.weights import Weights
+
+_MASKED = -1e9
+"""Added to the score of a key that must not be seen. Finite, so that a row without a stream gives numbers, not NaN."""
+
+
+class _FeedForward(nn.Module):
+    """Half-weighted feed-forward module with its norm."""
+
+    def __init__(self, weights: Weights, prefix: str, config: EncoderConfig) -> None:
+        super().__init__()
+        d_model = config.d_model
+        inner, inner_bias = weights.linear(f"{prefix}.linear1", config.d_ff, d_model, config.bias)
+        outer, outer_bias = weights.linear(f"{prefix}.linear2", d_model, config.d_ff, config.bias)
+        self.norm = _norm(weights, f"{prefix}.norm", d_model)
+        self.register_buffer("inner", inner)
+        self.register_buffer("inner_bias", inner_bias)
+        self.register_buffer("outer", outer * 0.5)
+        self.register_buffer("outer_bias", outer_bias * 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.linear(self.norm(x), self.get_buffer("inner"), self.get_buffer("inner_bias"))
+        return functional.linear(
+            functional.silu(x, inplace=True), self.get_buffer("outer"), self.get_buffer("outer_bias")
+        )
+
+
+def _norm(weights: Weights, prefix: str, width: int) -> nn.LayerNorm:
+    norm = nn.LayerNorm(width, eps=NORM_EPSILON)
+    norm.load_state_dict(
+        {"weight": weights.take(f"{prefix}.weight", width), "bias": weights.take(f"{prefix}.bias", width)}
+    )
+    return norm.requires_grad_(False)
+
+
+class _Layer(nn.Module):
+    """One Conformer layer: half feed-forward, attention, convolution, half feed-forward, norm."""
+
+    def __init__(self, weights: Weights, prefix: str, config: EncoderConfig) -> None:
+        super().__init__()
+        d_model = config.d_model
+        self.feed_forward1 = _FeedForward(weights, f"{prefix}.feed_forward1", config)
+        self.attention_norm = _norm(weights, f"{prefix}.attention.norm", d_model)
+        self.attention = Attention(weights, f"{prefix}.attention", d_model, config.heads, config.bias)
+        self.convolution_norm = _norm(weights, f"{prefix}.convolution.in_norm", d_model)
+        self.convolution = Convolution(
+            weights, f"{prefix}.convolution", d_model, config.kernel, config.conv_bias, config.conv_norm
+        )
+        self.feed_forward2 = _FeedForward(weights, f"{prefix}.feed_forward2", config)
+        self.norm = _norm(weights, f"{prefix}.norm", d_model)
+
+
+class _Plan(NamedTuple):
+    """Constants of one lookahead."""
+
+    positions: list[Tensor]
+    """Of each layer, [heads, width, left + 2 T - 1]."""
+    hidden: Tensor
+    """[T, left + T] bool, keys that no query of this chunk may see wherever the stream is."""
+
+
+class _PromptMlp(nn.Module):
+    """Language prompt: MLP over (encoded, one-hot prompt); the one-hot's product is a row of a table."""
+
+    def __init__(self, weights: Weights, d_model: int, count: int, hidden: int) -> None:
+        super().__init__()
+        inner, inner_bias = weights.linear("prompt.linear1", hidden, d_model + count)
+        outer, outer_bias = weights.linear("prompt.linear2", d_model, hidden)
+        self.register_buffer("inner", inner[:, :d_model].contiguous())
+        self.register_buffer("table", inner[:, d_model:].T + inner_bias)
+        self.register_buffer("outer", outer)
+        self.register_buffer("outer_bias", outer_bias)
+
+    def forward(self, x: Tensor, prompts: Tensor) -> Tensor:
+        x = functional.linear(x, self.get_buffer("inner")) + self.get_buffer("table")[prompts].unsqueeze(1)
+        return functional.linear(functional.relu_(x), self.get_buffer("outer"), self.get_buffer("outer_bias"))
+
+
+class Encoder(nn.Module):
+    """Streaming FastConformer; implements :class:`wavelane.model.base.StreamingModel`.
+
+    Args:
+        config: of the model.
+        weights: of the checkpoint.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        super().__init__()
+        self.config = config.encoder
+        self.spec = config.spec()
+        self._padded = config.tail == "padded"
+        self._default_prompt = config.default_prompt or 0
+        encoder = config.encoder
+        scale = math.sqrt(encoder.d_model) if encoder.scale_input else 1.0
+        self.subsampling = Subsampling(
+            weights, "encoder.subsampling", config.features.n_mels, encoder.channels, encoder.d_model, scale
+        )
+        self.layers = nn.ModuleList(_Layer(weights, f"encoder.layers.{i}", encoder) for i in range(encoder.layers))
+        self.prompt = (
+            _PromptMlp(weights, encoder.d_model, config.prompt.count, config.prompt.hidden) if config.prompt else None
+        )
+        self._plans: dict[int, _Plan] = {}
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.subsampling.get_buffer("out").dtype
+
+    @property
+    def _device(self) -> torch.device:
+        return self.subsampling.get_buffer("out").device
+
+    def prepare(self, lookahead: int) -> None:
+        """Compute the constants of a lookahead now, not in its first step."""
+        self._plan(lookahead)
+
+    def _plan(self, lookahead: int) -> _Plan:
+        plan = self._plans.get(lookahead)
+        if plan is None:
+            left, chunk = self.config.left_context, lookahead + 1
+            encodings = sinusoids(left + chunk - 1, -(chunk - 1), self.config.d_model).to(self._device)
+            # The chunk itself begins a cell of the stream's grid; the window's grid begins with the cache.
+            offset = -left % chunk if self.config.grid == "stream" else 0
+            layers = [layer.attention.positions(encodings) for layer in self._attending()]
+            plan = _Plan(layers, ~visible(chunk, left, offset).to(self._device))
+            self._plans[lookahead] = plan
+        return plan
+
+    def _attending(self) -> list[_Layer]:
+        return [layer for layer in self.layers if isinstance(layer, _Layer)]
+
+    def init_state(self, batch: int) -> State:
+        """State of ``batch`` streams that have heard nothing.
+
+        Leaves: ``features`` the last features; ``heard`` encoder frames so far; and for each layer ``keys``,
+        ``values`` (attention) and ``past`` (convolution), oldest first, newest at the end.
+        """
+        config = self.config
+        attention = (batch, config.heads, config.left_context, config.d_model // config.heads)
+        state = {
+            "features": torch.zeros(batch, HISTORY, self.spec.features.n_mels, device=self._device),
+            "heard": torch.zeros(batch, dtype=torch.int64, device=self._device),
+        }
+        for i in range(config.layers):
+            state[f"keys.{i}"] = torch.zeros(attention, dtype=self._dtype, device=self._device)
+            state[f"values.{i}"] = torch.zeros(attention, dtype=self._dtype, device=self._device)
+            state[f"past.{i}"] = torch.zeros(
+                batch, config.kernel - 1, config.d_model, dtype=self._dtype, device=self._device
+            )
+        return state
+
+    @torch.inference_mode()
+    def step(
+        self,
+        features: Tensor,
+        frames: Tensor,
+        start: Tensor,
+        last: Tensor,
+        state: State,
+        lookahead: int,
+        prompts: Tensor | None = None,
+    ) -> tuple[Encoded, State]:
+        """Advance every row by one chunk; see :class:`wavelane.model.base.StreamingModel`.
+
+        Rows without a prompt index of their own have the default one in ``prompts``; None is the default for all.
+        """
+        encoded, state = self.encode(features, frames, start, state, lookahead)
+        if self.prompt is not None:
+            if prompts is None:
+                prompts = torch.full_like(frames, self._default_prompt)
+            encoded = Encoded(self.prompt(encoded.frames, prompts), encoded.lengths)
+        return encoded, state
+
+    @torch.inference_mode()
+    def encode(
+        self, features: Tensor, frames: Tensor, start: Tensor, state: State, lookahead: int
+    ) -> tuple[Encoded, State]:
+        """:meth:`step` without the language prompt."""
+        plan = self._plan(lookahead)
+        chunk, left = lookahead + 1, self.config.left_context
+        heard = state["heard"]
+        window = torch.cat((state["features"], features), dim=1)
+        following = {"features": window[:, -HISTORY:]}
+        extent = self._extent(frames, start, heard, window.shape[1])
+        lengths = extent.outputs() * (frames > 0)
+        # Most steps have no row at an end of its stream; where asking costs no wait for a device, skip what they need.
+        plain = self._device.type == "cpu" and not bool(((extent.first > 0) | (lengths < chunk)).any())
+        x = self.subsampling(window.to(self._dtype), None if plain else extent)
+
+        step = torch.arange(left + chunk, device=x.device)
+        unseen = (step < (left - heard)[:, None]) | (step >= (left + lengths)[:, None])
+        mask = ((plan.hidden | unseen[:, None, :]).unsqueeze(1) * _MASKED).to(x.dtype)
+        inside = None if plain else (step[:chunk] < lengths[:, None]).unsqueeze(-1).to(x.dtype)
+        for i, layer in enumerate(self._attending()):
+            x = x + layer.feed_forward1(x)
+            attended, keys, values = layer.attention(
+                layer.attention_norm(x), state[f"keys.{i}"], state[f"values.{i}"], plan.positions[i], mask
+            )
+            x = x + attended
+            convolved, past = layer.convolution(layer.convolution_norm(x), state[f"past.{i}"], inside)
+            x = x + convolved
+            x = layer.norm(x + layer.feed_forward2(x))
+            following[f"keys.{i}"] = keys[:, :, chunk:]
+            following[f"values.{i}"] = values[:, :, chunk:]
+            following[f"past.{i}"] = past
+        following["heard"] = heard + lengths
+        return Encoded(x, lengths), following
+
+    def _extent(self, frames: Tensor, start: Tensor, heard: Tensor, size: int) -> Extent:
+        """Where in the window each row's stream lies."""
+        lead = HISTORY + FACTOR - 1
+        zero = torch.zeros_like(frames)
+        first = torch.where(start, lead, zero)
+        if self.config.mask_before_start:
+            # After n encoder frames 8 n - 7 features are known.
+            first = torch.where(start, lead, (HISTORY - (FACTOR * heard - FACTOR + 1)).clamp(min=0))
+        end = zero + size if self._padded else torch.where(start, lead, HISTORY) + frames
+        return Extent(first, end)
