@@ -23,9 +23,12 @@ class Cue:
     lines: tuple[str, ...]
 
 
-def to_text(finals: Iterable[Final]) -> str:
-    """One line for every utterance that has text; ends with a newline unless it is empty."""
-    return "".join(f"{final.text}\n" for final in finals if final.text)
+def to_text(finals: Iterable[Final], *, label_channels: bool = False) -> str:
+    """One line for every utterance that has text; ends with a newline unless it is empty.
+
+    ``label_channels`` puts ``[0]`` and so on before each line, for channels recognised separately.
+    """
+    return "".join(f"{_label(final, label_channels)}{final.text}\n" for final in finals if final.text)
 
 
 def to_json_line(event: ServerEvent, **extra: object) -> str:
@@ -33,47 +36,51 @@ def to_json_line(event: ServerEvent, **extra: object) -> str:
     return json.dumps({**extra, **encode(event)}, ensure_ascii=False)
 
 
-def to_srt(finals: Iterable[Final]) -> str:
+def to_srt(finals: Iterable[Final], *, label_channels: bool = False) -> str:
     """SubRip subtitles, numbered from 1, in the order of time."""
     return "\n".join(
         f"{number}\n{_timing(cue, ',')}\n" + "".join(f"{line}\n" for line in cue.lines)
-        for number, cue in enumerate(cues(finals), start=1)
+        for number, cue in enumerate(cues(finals, label_channels=label_channels), start=1)
     )
 
 
-def to_vtt(finals: Iterable[Final]) -> str:
+def to_vtt(finals: Iterable[Final], *, label_channels: bool = False) -> str:
     """WebVTT subtitles (https://www.w3.org/TR/webvtt1/); ``&``, ``<`` and ``>`` are escaped."""
     blocks = [f"{_timing(cue, '.')}\n" + "".join(f"{_escape(line)}\n" for line in cue.lines) for cue in cues(finals)]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-def cues(finals: Iterable[Final]) -> Iterator[Cue]:
+def cues(finals: Iterable[Final], *, label_channels: bool = False) -> Iterator[Cue]:
     """Cut utterances into subtitles of at most two lines of 42 characters and seven seconds, between words."""
     for final in sorted(finals, key=lambda final: (final.start, final.channel)):
         if final.text:
-            yield from _cues_of(final)
+            yield from _cues_of(final, _label(final, label_channels).split())
 
 
-def _cues_of(final: Final) -> Iterator[Cue]:
+def _cues_of(final: Final, label: list[str]) -> Iterator[Cue]:
     words = final.words
     if not words:  # the session was told to send none
-        yield Cue(final.start, final.end, tuple(wrap(final.text.split())))
+        yield Cue(final.start, final.end, tuple(wrap([*label, *final.text.split()])))
         return
     chosen: list[Word] = []
     for word in words:
         candidate = [*chosen, word]
-        too_long = len(wrap([w.text for w in candidate])) > CUE_LINES
+        too_long = len(wrap([*label, *(w.text for w in candidate)])) > CUE_LINES
         too_slow = word.end - candidate[0].start > CUE_SECONDS * CLOCK_RATE
         if chosen and (too_long or too_slow):
-            yield _cue(chosen)
+            yield _cue(chosen, label)
             chosen = [word]
         else:
             chosen = candidate
-    yield _cue(chosen)
+    yield _cue(chosen, label)
 
 
-def _cue(words: Sequence[Word]) -> Cue:
-    return Cue(words[0].start, words[-1].end, tuple(wrap([word.text for word in words])))
+def _cue(words: Sequence[Word], label: list[str]) -> Cue:
+    return Cue(words[0].start, words[-1].end, tuple(wrap([*label, *(word.text for word in words)])))
+
+
+def _label(final: Final, wanted: bool) -> str:
+    return f"[{final.channel}] " if wanted else ""
 
 
 def wrap(words: Iterable[str]) -> list[str]:

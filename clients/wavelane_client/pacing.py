@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 
 from wavelane_client.file import Block
 
@@ -43,7 +43,7 @@ async def paced(
     rng: random.Random | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> AsyncIterator[Block]:
+) -> AsyncGenerator[Block, None]:
     """Give blocks when they are due; reading (and decoding) happens in a thread.
 
     Args:

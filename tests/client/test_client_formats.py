@@ -57,6 +57,14 @@ def test_a_cue_of_no_length_still_shows():
     assert "00:00:01,000 --> 00:00:01,001" in to_srt([make("go", 16_000, step=0)])
 
 
+@pytest.mark.parametrize("words", [True, False])
+def test_channels_are_told_apart_where_wanted(words):
+    finals = [make("hello", 0, channel=0, words=words), make("hi", 16_000, channel=1, words=words)]
+    assert to_text(finals, label_channels=True) == "[0] hello\n[1] hi\n"
+    assert "[1] hi\n" in to_srt(finals, label_channels=True)
+    assert "[0] hello\n" in to_vtt(finals, label_channels=True)
+
+
 def test_json_lines_carry_the_protocols_objects():
     event = make("schön", 0)
     line = to_json_line(event, file="a.wav")
