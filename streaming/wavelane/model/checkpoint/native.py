@@ -60,4 +60,6 @@ def save_native(config: ModelConfig, weights: Weights, folder: Path, dtype: torc
     tensors = {name: weights.read(name).to(dtype).contiguous() for name in sorted(weights.names())}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     data = {"format": FORMAT, "version": VERSION, "model": config.to_json()}
+    # save_file leaves its file readable by the owner only.
+    (folder / WEIGHTS).chmod(0o644)
     (folder / CONFIG).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
