@@ -1,0 +1,118 @@
+"""Cuts a mono stream into the windows of one encoder step each (see :class:`wavelane.work.Chunk`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavelane.spec import FeatureSpec
+from wavelane.work import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The audio of one encoder step."""
+
+    samples: Samples
+    """[``features.window_samples(subsampling * (lookahead + 1))``], its own memory."""
+    frames: int
+    """Valid feature frames."""
+    start: bool
+    """First of its stream: ``subsampling - 1`` unused frames come before the valid ones."""
+    last: bool
+    """Known to be the last of its stream."""
+    end: int
+    """Samples of the stream up to the newest one in here."""
+
+
+class Framer:
+    """One stream after another, each cut into windows; any split of the same samples gives the same windows.
+
+    A window leaves as soon as the samples that its last frame depends on are there. Windows overlap by what
+    neighbouring frames share; before a stream is silence, after it what ``FeatureSpec.closing`` says.
+
+    Args:
+        features: how audio becomes frames.
+        subsampling: feature frames of one encoder frame.
+        lookahead: encoder frames awaited; a window has ``subsampling * (lookahead + 1)`` feature frames.
+    """
+
+    def __init__(self, features: FeatureSpec, *, subsampling: int, lookahead: int) -> None:
+        self._features = features
+        self._subsampling = subsampling
+        self.reset(lookahead)
+
+    @property
+    def lookahead(self) -> int:
+        """Of the stream in progress."""
+        return self._lookahead
+
+    def reset(self, lookahead: int | None = None) -> None:
+        """Forget the stream in progress and begin a new one, with another lookahead where one is given."""
+        if lookahead is not None:
+            self._lookahead = lookahead
+            self._slots = self._subsampling * (lookahead + 1)
+            self._buffer = np.empty(self._features.window_samples(self._slots), np.float32)
+        unused = self._subsampling - 1
+        self._filled = unused * self._features.hop + self._features.left
+        self._buffer[: self._filled] = 0.0
+        self._taken = 0
+        self._next_frame = 0
+        self._last_sample = 0.0
+
+    def push(self, samples: Samples) -> list[Window]:
+        """Take samples [n], give the windows they complete."""
+        if not len(samples):
+            return []
+        self._taken += len(samples)
+        self._last_sample = float(samples[-1])
+        return [self._window(content, self._valid(), last=False) for content in self._fill(samples)]
+
+    def finish(self) -> list[Window]:
+        """End the stream: give the windows of its remaining frames, ``features.total_frames(n)`` in all.
+
+        The last window is marked. Nothing is returned when earlier windows have all frames already (only possible
+        without a closing frame): then the one before, although not marked, was the last. The next stream may begin.
+        """
+        windows = []
+        if self._taken:
+            total = self._features.total_frames(self._taken)
+            closing = np.array(self._features.closing(self._last_sample), np.float32)
+            for content in self._fill(closing):
+                if frames := min(self._valid(), total - self._next_frame):
+                    windows.append(self._window(content, frames, last=self._next_frame + frames == total))
+            if frames := total - self._next_frame:
+                content = self._buffer.copy()
+                content[self._filled :] = 0.0
+                windows.append(self._window(content, frames, last=True))
+        self.reset()
+        return windows
+
+    def _valid(self) -> int:
+        """Frames that the next window has if it is full."""
+        return self._slots if self._next_frame else self._slots - (self._subsampling - 1)
+
+    def _window(self, content: Samples, frames: int, *, last: bool) -> Window:
+        start = self._next_frame == 0
+        self._next_frame += frames
+        end = min(self._taken, (self._next_frame - 1) * self._features.hop + self._features.right)
+        return Window(samples=content, frames=frames, start=start, last=last, end=self._taken if last else end)
+
+    def _fill(self, samples: Samples) -> Sequence[NDArray[np.float32]]:
+        """Move samples through the buffer, give its content whenever it is full."""
+        full = []
+        buffer = self._buffer
+        advance = self._slots * self._features.hop
+        keep = len(buffer) - advance
+        at = 0
+        while at < len(samples):
+            count = min(len(buffer) - self._filled, len(samples) - at)
+            buffer[self._filled : self._filled + count] = samples[at : at + count]
+            self._filled += count
+            at += count
+            if self._filled == len(buffer):
+                full.append(buffer.copy())
+                buffer[:keep] = buffer[advance:]
+                self._filled = keep
+        return full

@@ -1,0 +1,54 @@
+"""The detector of the WebRTC project: Gaussian mixtures over the energies of six sub-bands, fixed point."""
+
+import numpy as np
+import webrtcvad
+from numpy.typing import NDArray
+
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import CLOCK_RATE
+from wavelane.work import Samples
+
+_FRAME_MS = (10, 20, 30)
+
+
+class WebRtcDetector:
+    """Judges each frame speech (1.0) or not (0.0); see :class:`wavelane.vad.base.Detector`.
+
+    Args:
+        mode: 0 to 3; 3 takes the least for speech.
+        frame_ms: 10, 20 or 30. Longer frames cost less and are judged more surely, but later.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG for another mode or frame.
+    """
+
+    def __init__(self, mode: int = 1, frame_ms: int = 20) -> None:
+        if mode not in range(4):
+            raise WavelaneError(ErrorCode.INVALID_CONFIG, f"vad.mode must be 0, 1, 2 or 3, not {mode}")
+        if frame_ms not in _FRAME_MS:
+            raise WavelaneError(ErrorCode.INVALID_CONFIG, f"webrtcvad judges 10, 20 or 30 ms at a time, not {frame_ms}")
+        self._mode = mode
+        self._samples = frame_ms * CLOCK_RATE // 1000
+        self.reset()
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of one frame."""
+        return self._samples
+
+    def reset(self) -> None:
+        """Begin a new stream: noise is learned anew."""
+        self._vad = webrtcvad.Vad(self._mode)
+        self._rest = b""
+
+    def push(self, samples: Samples) -> NDArray[np.float32]:
+        """Take samples [n], give flags [k] of the frames they complete."""
+        scaled = np.clip(samples * np.float32(32768.0), -32768.0, 32767.0).astype("<i2").tobytes()
+        data = self._rest + scaled if self._rest else scaled
+        size = 2 * self._samples
+        count = len(data) // size
+        self._rest = data[count * size :]
+        is_speech = self._vad.is_speech
+        return np.array(
+            [is_speech(data[at : at + size], CLOCK_RATE) for at in range(0, count * size, size)], np.float32
+        )
