@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsError,
     TomlConfigSettingsSource,
 )
+from typing_extensions import TypeIs
 
 from wavelane.engine.config import EngineConfig
 from wavelane.errors import ErrorCode, WavelaneError
@@ -101,9 +102,13 @@ class LimitsConfig(_Section):
     max_upload_bytes: Annotated[int, Field(ge=1_024)] = 104_857_600
     """Largest file for ``/v1/audio/transcriptions`` (bytes)."""
     max_audio_seconds: Annotated[float, Field(gt=0)] = 14_400.0
-    """Longest audio that one uploaded file or container stream may decode to (s)."""
+    """Longest audio of one uploaded file (s); live streams have no such limit."""
+    free_seconds: Annotated[int, Field(ge=1)] = 600
+    """Audio (s) that any container stream may decode to, however few its bytes."""
+    max_seconds_per_megabyte: Annotated[int, Field(ge=1)] = 3_000
+    """Further audio (s) that a million bytes of a container may decode to; 3,000 s is 2.7 kbit/s."""
     drain_timeout_s: Annotated[float, Field(ge=0, le=86_400)] = 10.0
-    """After SIGTERM or Ctrl-C, time (s) for sessions to finish by themselves before they are ended with their finals."""
+    """After SIGTERM or Ctrl-C, time (s) for sessions to finish by themselves before they are ended, with finals."""
     retry_after_s: Annotated[int, Field(ge=1, le=3_600)] = 2
     """What a refused client is told to wait (s) before it tries again."""
 
@@ -119,7 +124,7 @@ class Config(BaseSettings):
     """Where the server listens and how it logs."""
     model: ModelConfig = ModelConfig()
     """Which model is served."""
-    engine: EngineConfig = EngineConfig()
+    engine: EngineConfig = EngineConfig.model_validate({})
     """How the engine uses the machine."""
     session: SessionOptions = SessionOptions()
     """Defaults of a session's options; a client's own come first."""
@@ -248,7 +253,7 @@ def to_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_model(annotation: Any) -> bool:
+def _is_model(annotation: Any) -> TypeIs[type[BaseModel]]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
@@ -292,7 +297,7 @@ def _unknown(tree: Mapping[str, Any], source: str) -> Iterator[str]:
             if field is None:
                 yield _unknown_key((*path, key), source)
             elif _is_model(field.annotation) and isinstance(value, Mapping):
-                yield from walk(value, field.annotation, (*path, key))  # type: ignore[arg-type]
+                yield from walk(value, field.annotation, (*path, key))
 
     return walk(tree, Config, ())
 

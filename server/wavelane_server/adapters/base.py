@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from wavelane.errors import WavelaneError
 from wavelane.events import CLOCK_RATE, Event
@@ -95,16 +95,15 @@ class Configured:
 Outgoing = Event | Ready | Configured
 """All that a client is told."""
 
-Message = TypeVar("Message")
 Reply = TypeVar("Reply", covariant=True)
 Incoming = TypeVar("Incoming", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection(Generic[Message]):
+class Rejection(Generic[Reply]):
     """How a protocol says that a session is refused or over."""
 
-    messages: Sequence[Message]
+    messages: Sequence[Reply]
     """To send before the end."""
     close_code: int
     """WebSocket close code."""

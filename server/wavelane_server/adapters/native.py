@@ -84,7 +84,9 @@ def _command(text: str) -> Command:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise _invalid(f"a text message must be JSON, and this one is not: {error}; audio goes in binary messages") from None
+        raise _invalid(
+            f"a text message must be JSON, and this one is not: {error}; audio goes in binary messages"
+        ) from None
     except RecursionError:
         raise _invalid("the JSON of the message is nested too deeply") from None
     if not isinstance(values, dict):
@@ -106,9 +108,7 @@ def _command(text: str) -> Command:
 
 
 def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
-    return [
-        {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence} for word in words
-    ]
+    return [{"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence} for word in words]
 
 
 def _ready(event: Ready) -> dict[str, Any]:

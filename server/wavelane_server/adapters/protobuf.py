@@ -104,7 +104,7 @@ def _channel(selection: pb.ChannelSelection) -> int | str:
 
 def _config(options: SessionOptions) -> pb.Configure:
     message = pb.Configure(
-        encoding=pb.Encoding.Value(options.encoding.upper()),
+        encoding=options.encoding.upper(),
         channel=_selection(options.channel),
         vad=_vad(options.vad),
         endpoint=_endpoint_options(options.endpoint),
@@ -119,22 +119,20 @@ def _config(options: SessionOptions) -> pb.Configure:
 def _selection(channel: int | Literal["mix", "separate"]) -> pb.ChannelSelection:
     if isinstance(channel, int):
         return pb.ChannelSelection(index=channel)
-    return pb.ChannelSelection(
-        mode=pb.ChannelSelection.MIX if channel == "mix" else pb.ChannelSelection.SEPARATE
-    )
+    return pb.ChannelSelection(mode=pb.ChannelSelection.MIX if channel == "mix" else pb.ChannelSelection.SEPARATE)
 
 
 def _vad(options: VadOptions) -> pb.VadOptions:
     values = options.model_dump()
-    return pb.VadOptions(**{**values, "kind": pb.VadKind.Value(options.kind.upper())})
+    return pb.VadOptions(**{**values, "kind": options.kind.upper()})
 
 
 def _endpoint_options(options: EndpointOptions) -> pb.EndpointOptions:
     return pb.EndpointOptions(**options.model_dump())
 
 
-def _reason(reason: str) -> pb.Reason:
-    return pb.Reason.Value(f"REASON_{reason.upper()}")
+def _reason(reason: str) -> str:
+    return f"REASON_{reason.upper()}"
 
 
 def _words(words: tuple[Word, ...]) -> list[pb.Word]:
@@ -196,9 +194,7 @@ def _endpoint(event: Endpoint) -> pb.StreamResponse:
 
 
 def _alternative(alternative: Alternative) -> pb.Alternative:
-    return pb.Alternative(
-        text=alternative.text, confidence=alternative.confidence, words=_words(alternative.words)
-    )
+    return pb.Alternative(text=alternative.text, confidence=alternative.confidence, words=_words(alternative.words))
 
 
 def _final(event: Final) -> pb.StreamResponse:

@@ -1,0 +1,1 @@
+"""What moves bytes: WebSocket, gRPC and HTTP."""

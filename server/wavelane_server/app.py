@@ -1,0 +1,99 @@
+"""The ASGI application: routes, the page, and the answers to errors."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wavelane.errors import WavelaneError
+from wavelane_server.adapters.schema import render
+from wavelane_server.bridge import Recognizer
+from wavelane_server.health import livez, metrics, readyz
+from wavelane_server.transport.http import models, transcriptions
+from wavelane_server.transport.websocket import error_response, stream
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self' ws: wss:; media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page loads nothing but its own files; it talks to this server and to any WebSocket that the user names."""
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self)",
+    # Files have no version in their names: browsers ask each time and are answered with 304.
+    "Cache-Control": "no-cache",
+}
+
+
+class _Page:
+    """Adds the page's headers to static files."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+async def schema(request: Request) -> Response:
+    """JSON schema of the native protocol's messages."""
+    return Response(render(), media_type="application/schema+json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WavelaneError)
+    recognizer: Recognizer = request.app.state.recognizer
+    return error_response(error, recognizer.config.limits.retry_after_s)
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    status: int = getattr(error, "status_code", 404)
+    detail = getattr(error, "detail", "not found")
+    headers = getattr(error, "headers", None)
+    code = "not_found" if status == 404 else "method_not_allowed" if status == 405 else "invalid_message"
+    return JSONResponse({"error": {"code": code, "message": f"{request.url.path}: {detail}"}}, status, headers)
+
+
+def make_app(recognizer: Recognizer) -> Starlette:
+    """The application over one recogniser."""
+    page = Path(str(files("wavelane_server") / "web"))
+    routes = [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+        Route("/v1/models", models),
+        Route("/v1/schema", schema),
+        Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
+        WebSocketRoute("/v1/stream", stream),
+        Mount("/", app=_Page(StaticFiles(directory=page, html=True, check_dir=False)), name="page"),
+    ]
+    middleware = []
+    if origins := recognizer.config.server.allowed_origins:
+        middleware.append(
+            Middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["*"])
+        )
+    app = Starlette(
+        routes=routes,
+        middleware=middleware,
+        exception_handlers={WavelaneError: _refused, HTTPException: _missing},
+    )
+    app.state.recognizer = recognizer
+    return app

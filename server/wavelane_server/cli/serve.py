@@ -1,0 +1,114 @@
+"""``wavelane serve``: every setting of the configuration tree is a flag."""
+
+import json
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+
+from wavelane.errors import WavelaneError
+from wavelane_server.config import Config, Setting, load_config, settings, to_toml
+
+
+class _Serve(click.Command):
+    """Help with one list for each section of the configuration tree."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                section = parameter.section if isinstance(parameter, _Flag) else "Options"
+                sections.setdefault(section, []).append(record)
+        for name in ("Options", *(name for name in sections if name != "Options")):
+            with formatter.section(name):
+                formatter.write_dl(sections[name])
+
+
+class _Flag(click.Option):
+    """The flag of one setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.section = "[" + ".".join(setting.path[:-1]) + "]"
+        self.setting = setting
+        default = "none" if setting.default is None else json.dumps(setting.default, default=str)
+        names = setting.flags
+        if setting.field.annotation is bool:
+            names = tuple(f"{name}/--no-{name[2:]}" for name in names)
+        super().__init__(
+            [*names, setting.name.replace(".", "__")],
+            type=_type(setting.field.annotation),
+            default=None,
+            help=f"{setting.description.replace('``', '')}  [default: {default}]",
+        )
+
+
+def _type(annotation: Any) -> Any:
+    """What the command line checks itself; all else is checked where every source is."""
+    if annotation is bool:
+        return click.BOOL
+    if get_origin(annotation) is Literal:
+        return click.Choice(get_args(annotation))
+    kinds = set(get_args(annotation)) if get_origin(annotation) in (typing.Union, types.UnionType) else {annotation}
+    for kind, name in ((int, "INTEGER"), (float, "NUMBER"), (Path, "PATH")):
+        if kind in kinds and not kinds - {kind, type(None)}:
+            return _Named(name)
+    return _Named("JSON" if get_origin(annotation) is tuple else "TEXT")
+
+
+class _Named(click.ParamType):
+    """Text with a name for the help."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _value(setting: Setting, value: Any) -> Any:
+    """Lists are written as JSON."""
+    if get_origin(setting.field.annotation) is not tuple:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise click.BadParameter(f"{setting.flags[0]} takes a JSON list, not {value!r}") from None
+
+
+def _serve(config_file: Path | None, print_config: bool, **flags: Any) -> None:
+    """Serve recognition over WebSocket, gRPC and HTTP.
+
+    Settings come from a TOML file, then from the environment (WAVELANE_SECTION__NAME), then from these flags; later
+    ones win. Ctrl-C or SIGTERM lets sessions finish and exits with 0; a second Ctrl-C exits at once.
+    """
+    known = {setting.name.replace(".", "__"): setting for setting in settings()}
+    given = {known[name].name: _value(known[name], value) for name, value in flags.items() if value is not None}
+    try:
+        config: Config = load_config(config_file, given)
+    except WavelaneError as error:
+        click.echo(f"error: {error.message}", err=True)
+        sys.exit(2)
+    if print_config:
+        click.echo(to_toml(config), nl=False)
+        return
+    from wavelane_server.serve import run
+
+    sys.exit(run(config))
+
+
+command = _Serve(
+    "serve",
+    callback=_serve,
+    help=_serve.__doc__,
+    params=[
+        click.Option(
+            ["--config", "config_file"],
+            type=click.Path(path_type=Path),
+            help="TOML file with settings (WAVELANE_CONFIG).",
+        ),
+        click.Option(["--print-config"], is_flag=True, help="Print the effective settings as TOML, and exit."),
+        *(_Flag(setting) for setting in settings()),
+    ],
+)

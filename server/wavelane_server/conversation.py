@@ -1,0 +1,257 @@
+"""The rules of a stream, the same for every protocol and transport: order, limits, time-outs, and how it ends."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Generic, Protocol, TypeVar
+
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import Closed, Failed, Final, Partial
+from wavelane_server.adapters.base import (
+    Adapter,
+    Audio,
+    Command,
+    Configure,
+    End,
+    Flush,
+    KeepAlive,
+    Reconfigure,
+)
+from wavelane_server.bridge import LiveSession, Recognizer
+from wavelane_server.outbox import Outbox
+
+In = TypeVar("In")
+Out = TypeVar("Out", contravariant=True)
+
+
+class VanishedError(Exception):
+    """The client is gone: nobody hears what would be said."""
+
+
+class Link(Protocol[In, Out]):
+    """What a transport does for a conversation."""
+
+    def receive(self) -> Awaitable[In | None]:
+        """The next message; None when the client has closed its side and still listens.
+
+        Raises:
+            VanishedError: the client is gone.
+        """
+
+    def send(self, message: Out) -> Awaitable[None]:
+        """Hand a message to the socket; waits while the client does not read.
+
+        Raises:
+            VanishedError: the client is gone.
+        """
+
+    def size(self, message: In) -> int:
+        """Bytes of the message's payload."""
+
+
+class Conversation(Generic[In, Out]):
+    """One client's stream from its first message to its last.
+
+    Args:
+        recognizer: opens the session.
+        link: the transport.
+        adapter: the protocol.
+        refuse_by_status: a session that cannot be opened is refused by the transport's status alone.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, link: Link[In, Out], adapter: Adapter[In, Out], *, refuse_by_status: bool
+    ) -> None:
+        self._recognizer = recognizer
+        self._limits = recognizer.config.limits
+        self._metrics = recognizer.metrics
+        self._link = link
+        self._adapter = adapter
+        self._refuse_by_status = refuse_by_status
+        self._outbox = Outbox(self._limits.send_buffer)
+        self._live: LiveSession | None = None
+        self._over: WavelaneError | None = None
+        """A fatal error before there was a session."""
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._listening = False
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def run(self) -> WavelaneError | None:
+        """Hold the conversation.
+
+        Returns:
+            the fatal error that ended it, for the transport's status; None when all went well.
+
+        Raises:
+            VanishedError: there is nobody to tell a status.
+        """
+        self._watch()
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write())
+        overflow = asyncio.create_task(self._outbox.overflowed.wait())
+        tasks = {reader, writer, overflow}
+        try:
+            waiting = set(tasks)
+            while True:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if writer in done:
+                    writer.result()
+                    return self._failure()
+                if overflow in done:
+                    raise _slow(f"{self._limits.send_buffer} results wait for it (setting limits.send_buffer)")
+                if reader in done:
+                    reader.result()
+                    if self._over is not None and self._refuse_by_status:
+                        return self._over
+        except WavelaneError as error:
+            # The client does not read, so it cannot be told anything but the status.
+            if self._live is not None:
+                self._live.failure = error
+            return error
+        finally:
+            if self._idle is not None:
+                self._idle.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._live is not None:
+                self._live.close()
+
+    def _failure(self) -> WavelaneError | None:
+        return self._over if self._live is None else self._live.failure
+
+    async def _read(self) -> None:
+        link, adapter, limit = self._link, self._adapter, self._limits.max_message_bytes
+        while True:
+            if self._live is not None:
+                await self._live.writable()
+            self._heard_at = self._loop.time()
+            self._listening = True
+            message = await link.receive()
+            self._listening = False
+            if message is None:
+                await self._half_close()
+                return
+            if link.size(message) > limit:
+                self._fail(
+                    WavelaneError(
+                        ErrorCode.MESSAGE_TOO_BIG,
+                        f"a message of {link.size(message)} bytes is larger than the limit of {limit} bytes (setting "
+                        "limits.max_message_bytes): send smaller ones, any split of the audio gives the same result",
+                    )
+                )
+            else:
+                try:
+                    for command in adapter.receive(message):
+                        await self._obey(command)
+                except WavelaneError as error:
+                    self._complain(error)
+            if self._over is not None and self._refuse_by_status:
+                return
+
+    async def _obey(self, command: Command) -> None:
+        live = self._live
+        if self._over is not None or (live is not None and live.failure is not None):
+            return
+        if isinstance(command, Audio):
+            if live is None:
+                self._fail(
+                    WavelaneError(
+                        ErrorCode.INVALID_MESSAGE,
+                        "audio came before the configuration: send configure first, it may be empty",
+                    )
+                )
+            elif live.closed or live.ended:
+                self._complain(_invalid("audio after end was ignored: open a new session for it"))
+            else:
+                await live.receive_audio(command.data)
+        elif isinstance(command, KeepAlive):
+            pass
+        elif isinstance(command, Configure):
+            self._configure(command)
+        elif live is None:
+            name = type(command).__name__.lower()
+            self._complain(_invalid(f"{name} came before the configuration and was ignored: send configure first"))
+        elif live.ended:
+            self._complain(_invalid(f"{type(command).__name__.lower()} after end was ignored: open a new session"))
+        elif isinstance(command, Reconfigure):
+            live.reconfigure(command.values)
+        elif isinstance(command, Flush):
+            live.flush()
+        elif isinstance(command, End):
+            await live.end()
+
+    def _configure(self, command: Configure) -> None:
+        if self._live is not None:
+            raise _invalid("the session is configured already: reconfigure changes options while it runs")
+        try:
+            self._live = self._recognizer.open(command.values, self._outbox)
+        except WavelaneError as error:
+            if error.code in (ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_MESSAGE):
+                raise
+            self._fail(error)
+
+    async def _half_close(self) -> None:
+        if self._live is None:
+            self._fail(_invalid("the stream ended before it was configured: send configure first"))
+        elif not self._live.ended:
+            await self._live.end()
+
+    def _complain(self, error: WavelaneError) -> None:
+        self._outbox.put(Failed(code=error.code, message=error.message, fatal=False))
+
+    def _fail(self, error: WavelaneError) -> None:
+        if self._live is not None:
+            self._live.fail(error)
+        elif self._over is None:
+            self._over = error
+            if not self._refuse_by_status:
+                self._outbox.put(Failed(code=error.code, message=error.message, fatal=True))
+                self._outbox.put(Closed(received=0))
+
+    async def _write(self) -> None:
+        timeout = self._limits.send_timeout_s
+        send, get, translate = self._link.send, self._outbox.get, self._adapter.send
+        while True:
+            event, since = await get()
+            for message in translate(event):
+                try:
+                    async with asyncio.timeout(timeout):
+                        await send(message)
+                except TimeoutError:
+                    raise _slow(f"a result waited {timeout:g} s for it (setting limits.send_timeout_s)") from None
+            if isinstance(event, Partial):
+                self._metrics.lag.observe(event.lag_ms / 1000)
+                if since is not None:
+                    self._metrics.partial_latency.observe(self._loop.time() - since)
+            elif isinstance(event, Final):
+                self._metrics.lag.observe(event.lag_ms / 1000)
+                if since is not None:
+                    self._metrics.final_latency.observe(self._loop.time() - since)
+            elif isinstance(event, Closed):
+                return
+
+    def _watch(self) -> None:
+        """Close a client that says nothing. One timer a session, not one a message."""
+        limit = self._limits.idle_timeout_s
+        if self._live is not None and self._live.ended:
+            return
+        due = self._heard_at + limit if self._listening else self._loop.time() + limit
+        if self._loop.time() < due:
+            self._idle = self._loop.call_at(due, self._watch)
+            return
+        self._fail(
+            WavelaneError(
+                ErrorCode.IDLE_TIMEOUT,
+                f"nothing came from the client for {limit:g} s (setting limits.idle_timeout_s): send keepalive while "
+                "there is no audio",
+            )
+        )
+
+
+def _invalid(message: str) -> WavelaneError:
+    return WavelaneError(ErrorCode.INVALID_MESSAGE, message)
+
+
+def _slow(what: str) -> WavelaneError:
+    return WavelaneError(ErrorCode.SLOW_CLIENT, f"the client does not read its results: {what}")

@@ -1,0 +1,29 @@
+"""Whether this process lives, and whether it wants new sessions."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from wavelane_server.bridge import Recognizer
+
+
+async def livez(request: Request) -> Response:
+    """200 as long as the event loop turns."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """200 when new sessions are welcome, otherwise 503 and why: loading, draining or stuck."""
+    recognizer: Recognizer = request.app.state.recognizer
+    reason = recognizer.unready()
+    if reason is None:
+        return JSONResponse({"status": "ready"})
+    headers = {"Retry-After": str(recognizer.config.limits.retry_after_s)}
+    return JSONResponse({"status": "unready", "reason": reason}, 503, headers)
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    recognizer: Recognizer = request.app.state.recognizer
+    stats = None if recognizer.loading else recognizer.engine.stats
+    body, content_type = recognizer.metrics.render(stats)
+    return Response(body, media_type=content_type)

@@ -1,0 +1,100 @@
+"""Prometheus metrics: one registry for each service, so that several can live in a process. Units are in the names."""
+
+import asyncio
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from wavelane.engine.metrics import EngineStats, StepReport
+from wavelane.errors import ErrorCode
+
+_LATENCY = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
+_STEP = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+_DELAY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+
+DELAY_SAMPLE_S = 0.25
+"""Time between two samples of the event loop's delay (s)."""
+
+
+class Metrics:
+    """All metrics of one service. Also the engine's observer: called on the engine's thread."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.sessions = Gauge("wavelane_sessions", "Sessions in progress", registry=registry)
+        self.sessions_total = Counter("wavelane_sessions_opened", "Sessions opened", registry=registry)
+        self.lanes = Gauge("wavelane_lanes", "Lanes of the engine in use", registry=registry)
+        self.max_lanes = Gauge("wavelane_lanes_limit", "Lanes of the engine", registry=registry)
+        self.queued = Gauge("wavelane_queued_chunks", "Chunks that wait for a step", registry=registry)
+        self.rows = Histogram("wavelane_batch_rows", "Lanes that moved in a step", buckets=_ROWS, registry=registry)
+        self.step = Histogram("wavelane_step_seconds", "Time of a step", buckets=_STEP, registry=registry)
+        self.wait = Histogram(
+            "wavelane_wait_seconds", "Time of a chunk from submission to its step", buckets=_STEP, registry=registry
+        )
+        self.lag = Histogram(
+            "wavelane_lag_seconds",
+            "Audio received but not recognised, at each result",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.partial_latency = Histogram(
+            "wavelane_partial_latency_seconds",
+            "From the receipt of a partial's newest audio to its hand-over to the socket",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.final_latency = Histogram(
+            "wavelane_final_latency_seconds",
+            "From the receipt of the audio, flush or end that closed an utterance to the hand-over of its final",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.audio = Counter("wavelane_audio_received_seconds", "Audio received", registry=registry)
+        self.refusals = Counter("wavelane_refusals", "Sessions refused, by error code", ["code"], registry=registry)
+        self.failures = Counter(
+            "wavelane_session_failures", "Sessions ended by an error, by error code", ["code"], registry=registry
+        )
+        self.dropped = Counter(
+            "wavelane_dropped_chunks", "Chunks whose client had gone before their result", registry=registry
+        )
+        self.loop_delay = Histogram(
+            "wavelane_event_loop_delay_seconds",
+            "How late the event loop runs what is due",
+            buckets=_DELAY,
+            registry=registry,
+        )
+
+    def on_step(self, step: StepReport) -> None:
+        """See :class:`wavelane.engine.metrics.EngineObserver`."""
+        self.rows.observe(step.rows)
+        self.step.observe(step.step_s)
+        for wait in step.wait_s:
+            self.wait.observe(wait)
+
+    def on_refused(self, code: ErrorCode) -> None:
+        """See :class:`wavelane.engine.metrics.EngineObserver`; the bridge counts refusals where clients see them."""
+
+    def on_dropped(self, chunks: int) -> None:
+        """See :class:`wavelane.engine.metrics.EngineObserver`."""
+        self.dropped.inc(chunks)
+
+    def on_failed(self, lanes: int) -> None:
+        """See :class:`wavelane.engine.metrics.EngineObserver`; the bridge counts failures by their code."""
+
+    async def sample_loop_delay(self) -> None:
+        """Run for ever: sleep, and observe how much later than asked the loop came back."""
+        while True:
+            due = time.perf_counter() + DELAY_SAMPLE_S
+            await asyncio.sleep(DELAY_SAMPLE_S)
+            self.loop_delay.observe(max(0.0, time.perf_counter() - due))
+
+    def render(self, stats: EngineStats | None) -> tuple[bytes, str]:
+        """Body and content type of ``/metrics``."""
+        if stats is not None:
+            self.lanes.set(stats.lanes)
+            self.max_lanes.set(stats.max_lanes)
+            self.queued.set(stats.queued)
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

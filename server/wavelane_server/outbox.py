@@ -1,0 +1,66 @@
+"""Events on their way to one client: bounded, partials conflated, finals never dropped."""
+
+import asyncio
+from collections import OrderedDict
+from typing import NamedTuple
+
+from wavelane.events import Partial
+from wavelane_server.adapters.base import Outgoing
+
+
+class Item(NamedTuple):
+    """One event that waits to be sent."""
+
+    event: Outgoing
+    since: float | None
+    """Clock of the event loop (s) at which the audio, flush or end that caused the event was received."""
+
+
+class Outbox:
+    """A queue with one reader.
+
+    A partial replaces an unsent one of the same utterance, so a client that reads slowly gets fewer partials, never
+    old ones. When ``limit`` other events wait, the next one overflows the box: :attr:`overflowed` is set, and nothing
+    more is taken.
+
+    Args:
+        limit: events that may wait.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: OrderedDict[int, Item] = OrderedDict()
+        self._partials: dict[tuple[int, int], int] = {}
+        self._next = 0
+        self._reader: asyncio.Future[None] | None = None
+        self.overflowed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, event: Outgoing, since: float | None = None) -> None:
+        """Take an event."""
+        if self.overflowed.is_set():
+            return
+        if isinstance(event, Partial):
+            utterance = (event.channel, event.utterance)
+            if (unsent := self._partials.get(utterance)) is not None:
+                del self._items[unsent]
+            self._partials[utterance] = self._next
+        if len(self._items) >= self._limit:
+            self.overflowed.set()
+            return
+        self._items[self._next] = Item(event, since)
+        self._next += 1
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> Item:
+        """The oldest event; waits for one."""
+        while not self._items:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        _, item = self._items.popitem(last=False)
+        if isinstance(item.event, Partial):
+            del self._partials[item.event.channel, item.event.utterance]
+        return item
