@@ -67,7 +67,7 @@ class _Network(nn.Module):
 
     def forward(self, windows: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """[B, WINDOW], [B, STATE] to probabilities [B] and the next state [B, STATE]."""
-        context, hidden, cell = torch.split(state, (_CONTEXT, _HIDDEN, _HIDDEN), dim=1)
+        context, hidden, cell = torch.split(state, [_CONTEXT, _HIDDEN, _HIDDEN], dim=1)
         audio = nn.functional.pad(torch.cat((context, windows), dim=1), (0, _PAD), mode="reflect")
         spectrum = self.stft_conv(audio.unsqueeze(1))
         x = torch.hypot(spectrum[:, :_BINS], spectrum[:, _BINS:])
