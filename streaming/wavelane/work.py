@@ -63,3 +63,14 @@ class StepResult:
     frames: int
     """Encoder frames that this step completed."""
     last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VadWork:
+    """Windows of one lane for a speech detector that runs elsewhere."""
+
+    lane: int
+    windows: NDArray[np.float32]
+    """[k, samples of a window], in order, right after those handed out before."""
+    fresh: bool
+    """The first window begins a new stream: the detector's state is reset before it."""

@@ -90,8 +90,15 @@ class Gate(Protocol):
     def position(self) -> int:
         """Sample clock up to which audio was decided on; what is later waits."""
 
+    @property
+    def waiting(self) -> bool:
+        """Audio waits for a detector that runs elsewhere."""
+
     def push(self, samples: Samples) -> list[Action]:
         """Take audio."""
+
+    def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
+        """Take the judgements [k] of a detector that runs elsewhere, in order."""
 
     def finish(self) -> list[Action]:
         """Decide on all audio taken: whatever may be speech is fed, an open stream is closed. Then start anew."""
@@ -103,6 +110,7 @@ class OpenGate:
     def __init__(self, endpoint: EndpointOptions) -> None:
         self.endpoint = endpoint
         self.position = 0
+        self.waiting = False
         self._open = False
 
     def push(self, samples: Samples) -> list[Action]:
@@ -115,6 +123,10 @@ class OpenGate:
             self.position += len(samples)
             actions.append(Feed(samples))
         return actions
+
+    def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
+        """See :class:`Gate`; there is no detector."""
+        raise AssertionError("judgements without a detector")
 
     def finish(self) -> list[Action]:
         """See :class:`Gate`."""
@@ -156,6 +168,15 @@ class SpeechGate:
         """See :class:`Gate`."""
         self._audio = np.concatenate((self._audio, samples))
         return list(self._judge(self._detector.push(samples)))
+
+    @property
+    def waiting(self) -> bool:
+        """See :class:`Gate`."""
+        return self._audio_at + len(self._audio) - self._judged >= self._frame
+
+    def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
+        """See :class:`Gate`."""
+        return list(self._judge(probabilities))
 
     def finish(self) -> list[Action]:
         """See :class:`Gate`."""

@@ -2,6 +2,9 @@
 
 from collections import deque
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wavelane.audio.framer import Framer, Window
 from wavelane.audio.resample import Resampler
 from wavelane.events import Event, SpeechStarted, SpeechStopped
@@ -9,8 +12,8 @@ from wavelane.session.gate import Action, Close, Feed, Gate, NoText, Offset, Ons
 from wavelane.session.options import SessionOptions
 from wavelane.session.recognition import Mark, Recognition
 from wavelane.spec import ModelSpec
-from wavelane.vad.base import Detector
-from wavelane.work import Chunk, Samples, StepResult
+from wavelane.vad.base import DeferredDetector, Detector
+from wavelane.work import Chunk, Samples, StepResult, VadWork
 
 
 class Lane:
@@ -31,7 +34,10 @@ class Lane:
         self._spec = spec
         self._options = options
         self._out = out
+        self._detector = detector
         self._resampler: Resampler | None = None
+        self._held: deque[Samples | Mark] = deque()
+        self._taken = 0
         self._gate: Gate = (
             OpenGate(options.endpoint) if detector is None else SpeechGate(detector, options.vad, options.endpoint)
         )
@@ -57,25 +63,61 @@ class Lane:
         """Take mono audio at ``rate`` Hz, which never changes within a lane."""
         if self._resampler is None:
             self._resampler = Resampler(rate, self._spec.features.sample_rate)
-        self._take(self._resampler.push(samples))
+        self._offer(self._resampler.push(samples))
 
     def finish(self, mark: Mark) -> None:
         """Finalise all audio taken: the tail of the stream is due at once. ``mark`` is FLUSH or END."""
         if self._resampler is not None:
-            self._take(self._resampler.flush())
-        self._act(self._gate.finish())
-        self.recognition.mark(mark, self.clock)
+            self._offer(self._resampler.flush())
+        self._offer(mark)
 
     def receive(self, result: StepResult) -> None:
         """Take the result of the oldest chunk."""
         self.recognition.receive(result)
-        self.recognition.silent_to(self._gate.position if self._framer is None else 0)
+        self._catch_up()
 
-    def _take(self, samples: Samples) -> None:
-        if not len(samples):
-            return
-        self.recognition.received += len(samples)
-        self._act(self._gate.push(samples))
+    def next_windows(self) -> VadWork | None:
+        """Windows for a detector that runs elsewhere, or None."""
+        detector = self._detector
+        if not isinstance(detector, DeferredDetector) or not detector.windows:
+            return None
+        work = VadWork(lane=self._channel, windows=np.concatenate(detector.windows), fresh=detector.fresh)
+        detector.windows = []
+        detector.fresh = False
+        return work
+
+    def judge(self, probabilities: NDArray[np.float32]) -> None:
+        """Take the judgements [k] of the oldest windows that are out."""
+        self._act(self._gate.judge(probabilities))
+        while self._held and not (isinstance(self._held[0], Mark) and self._gate.waiting):
+            self._run(self._held.popleft())
+        self._catch_up()
+
+    def abandon(self) -> None:
+        """Nothing more will be recognised."""
+        self.chunks.clear()
+        self._held.clear()
+        self.recognition.abandon()
+
+    def _offer(self, item: Samples | Mark) -> None:
+        """Audio and marks keep their order: a mark waits for the judgement of the audio before it."""
+        if isinstance(item, np.ndarray):
+            self.recognition.received += len(item)
+        if self._held or (isinstance(item, Mark) and self._gate.waiting):
+            self._held.append(item)
+        else:
+            self._run(item)
+            self._catch_up()
+
+    def _run(self, item: Samples | Mark) -> None:
+        if isinstance(item, np.ndarray):
+            self._taken += len(item)
+            self._act(self._gate.push(item))
+        else:
+            self._act(self._gate.finish())
+            self.recognition.mark(item, self._taken)
+
+    def _catch_up(self) -> None:
         if self._framer is None:
             self.recognition.silent_to(self._gate.position)
 

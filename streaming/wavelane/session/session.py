@@ -17,22 +17,23 @@ from wavelane.session.lane import Lane
 from wavelane.session.options import SessionOptions, reconfigure
 from wavelane.session.recognition import Mark
 from wavelane.spec import ModelSpec
-from wavelane.vad.base import Detector
+from wavelane.vad.base import DeferredDetector, Detector
 from wavelane.vad.webrtc import WebRtcDetector
-from wavelane.work import Chunk, StepResult
+from wavelane.work import Chunk, StepResult, VadWork
+
+SILERO_WINDOW = 512
+"""Samples that silero judges at a time (32 ms), as in :mod:`wavelane.vad.silero`, which needs torch."""
 
 DetectorFactory = Callable[[SessionOptions], Detector | None]
 
 
 def make_detector(options: SessionOptions) -> Detector | None:
-    """The inline detector of the options; None for ``off``."""
+    """The detector of the options; None for ``off``."""
     if options.vad.kind == "off":
         return None
-    if options.vad.kind == "webrtc":
-        return WebRtcDetector(options.vad.mode)
-    raise WavelaneError(
-        ErrorCode.INVALID_CONFIG, f"vad.kind {options.vad.kind!r} is not available on this server; use webrtc or off"
-    )
+    if options.vad.kind == "silero":
+        return DeferredDetector(SILERO_WINDOW)
+    return WebRtcDetector(options.vad.mode)
 
 
 class Session:
@@ -58,7 +59,6 @@ class Session:
     ) -> None:
         self.options = _effective(options, spec)
         self._spec = spec
-        self._detectors = detectors
         self._events: list[Event] = []
         self._decoder: AudioDecoder = open_decoder(
             options.encoding, sample_rate=options.sample_rate, channels=options.channels, limits=limits
@@ -167,8 +167,7 @@ class Session:
             self._events.append(Failed(code=error.code, message=error.message, fatal=True))
         self._ended = self._failed = True
         for lane in self._lanes:
-            lane.chunks.clear()
-            lane.recognition.abandon()
+            lane.abandon()
         self._settle()
 
     def receive_result(self, result: StepResult) -> None:
@@ -183,6 +182,19 @@ class Session:
             if lane.chunks:
                 return lane.chunks.popleft()
         return None
+
+    def next_windows(self) -> VadWork | None:
+        """Work for a speech detector that runs elsewhere (``vad.kind`` silero), or None."""
+        for lane in self._lanes:
+            if (work := lane.next_windows()) is not None:
+                return work
+        return None
+
+    def receive_judgements(self, lane: int, probabilities: NDArray[np.float32]) -> None:
+        """Take the probabilities [k] of speech in windows handed out, in their order."""
+        if not self._closed:
+            self._lanes[lane].judge(probabilities)
+            self._settle()
 
     def events(self) -> list[Event]:
         """Events since the last call."""
