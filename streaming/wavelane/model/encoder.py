@@ -184,8 +184,13 @@ class Encoder(nn.Module):
         if self.prompt is not None:
             if prompts is None:
                 prompts = torch.full_like(frames, self._default_prompt)
-            encoded = Encoded(self.prompt(encoded.frames, prompts), encoded.lengths)
+            encoded = self.apply_prompt(encoded, prompts)
         return encoded, state
+
+    def apply_prompt(self, encoded: Encoded, prompts: Tensor) -> Encoded:
+        """Condition encoder frames on the language prompt [B] of each row; for prompted models only."""
+        assert self.prompt is not None, "the model has no language prompt"
+        return Encoded(self.prompt(encoded.frames, prompts), encoded.lengths)
 
     @torch.inference_mode()
     def encode(
