@@ -37,25 +37,27 @@ class PcmFile:
 
     Args:
         path: any file that FFmpeg reads, or ``-`` for standard input.
+        sample_rate: resample to this (Hz); None keeps the file's own.
+        mono: mix all channels to one.
 
     Raises:
         WavelaneError: INVALID_AUDIO when the file cannot be opened or has no audio.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, sample_rate: int | None = None, mono: bool = False) -> None:
         self.path = path
         self._container = _open(path)
         if not self._container.streams.audio:
             self._container.close()
             raise WavelaneError(ErrorCode.INVALID_AUDIO, f"{_name(path)} has no audio track")
         self._stream = stream = self._container.streams.audio[0]
-        rate = int(stream.rate or FALLBACK_RATE)
+        rate = sample_rate or int(stream.rate or FALLBACK_RATE)
         self.sample_rate = rate if LOWEST_RATE <= rate <= HIGHEST_RATE else FALLBACK_RATE
         """Samples per second and channel (Hz)."""
         self.channels = int(stream.channels)
         """Interleaved channels, 1 to 8; more are mixed to one."""
         self._layout: Any = stream.layout
-        if not 1 <= self.channels <= MOST_CHANNELS:
+        if mono or not 1 <= self.channels <= MOST_CHANNELS:
             self.channels, self._layout = 1, "mono"
 
     @property
