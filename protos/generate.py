@@ -1,4 +1,4 @@
-"""Generate ``wavelane_protos`` from the protocol definitions; ``--check`` only compares. Needs grpcio-tools."""
+"""Generate ``wavelane_protos`` and the message schema; ``--check`` only compares. Needs grpcio-tools."""
 
 import argparse
 import re
@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from grpc_tools import protoc
+
+from wavelane_server.adapters.schema import render
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = ("wavelane/v1/asr.proto",)
@@ -33,13 +35,12 @@ def generate(target: Path) -> dict[Path, str]:
         ]
         if protoc.main(arguments):
             raise SystemExit("protoc failed")
-        made = {
+        return {
             target / path.relative_to(folder): re.sub(
                 r"^from wavelane\.", f"from {PACKAGE}.wavelane.", path.read_text(), flags=re.MULTILINE
             )
             for path in sorted(Path(folder).rglob("*.py*"))
         }
-    return made
 
 
 def main() -> int:
@@ -48,7 +49,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 when the committed files differ")
     check = parser.parse_args().check
     made = generate(ROOT / PACKAGE)
-    for folder in {path.parent for path in made} | {path.parent.parent for path in made}:
+    made[ROOT / "wavelane" / "v1" / "stream.schema.json"] = render()
+    for folder in (ROOT / PACKAGE / "wavelane", ROOT / PACKAGE / "wavelane" / "v1"):
         made.setdefault(folder / "__init__.py", '"""Generated code of the protocol definitions in ``protos/``."""\n')
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     if check:

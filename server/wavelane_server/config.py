@@ -322,11 +322,11 @@ def _describe(error: ValidationError, sources: Mapping[str, Mapping[str, Any]]) 
     for item in error.errors(include_url=False, include_context=False):
         path: list[str] = []
         model: Any = Config
-        for part in item["loc"]:
+        for part in map(str, item["loc"]):
             field = model.model_fields.get(part) if _is_model(model) else None
             if field is None:
                 break
-            path.append(str(part))
+            path.append(part)
             model = field.annotation
         where = [name for name, tree in sources.items() if _has(tree, path)]
         name = ".".join(path)

@@ -12,6 +12,9 @@ from wavelane_server.config import ModelConfig
 EMBEDDED_NAME = "embedded"
 """Stands for the default embedded model."""
 
+HUB_TIMEOUT_S = 10.0
+"""How long the hub may take to say what a repository holds (s)."""
+
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FOLDER_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "tokenizer*", "*.safetensors*")
 """What a checkpoint in a Hugging Face or native folder consists of; nothing else is fetched."""
@@ -56,24 +59,13 @@ def _missing(message: str) -> WavelaneError:
 
 def _from_hub(repo: str, config: ModelConfig) -> Path:
     """Fetch what is needed of a repository; what was fetched before is used when the hub is out of reach."""
-    import httpx
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     cache = Path(config.cache_dir or HF_HUB_CACHE).expanduser()
     try:
-        names = HfApi().list_repo_files(repo, revision=config.revision)
-        snapshot = snapshot_download(
-            repo, revision=config.revision, cache_dir=cache, allow_patterns=_needed(repo, names)
-        )
+        info = HfApi().model_info(repo, revision=config.revision, timeout=HUB_TIMEOUT_S)
     except GatedRepoError:
         raise _missing(
             f"{repo} wants its terms accepted: do so on https://huggingface.co/{repo}, then set HF_TOKEN"
@@ -81,21 +73,37 @@ def _from_hub(repo: str, config: ModelConfig) -> Path:
     except (RepositoryNotFoundError, RevisionNotFoundError):
         revision = f" of revision {config.revision!r}" if config.revision else ""
         raise _missing(f"the hub has no model {repo!r}{revision}: check the name; private ones need HF_TOKEN") from None
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, httpx.HTTPError, ConnectionError) as error:
-        try:
-            snapshot = snapshot_download(repo, revision=config.revision, cache_dir=cache, local_files_only=True)
-        except (LocalEntryNotFoundError, OSError):
-            raise _missing(
-                f"{repo} is not in the cache {cache}, and the hub is out of reach ({type(error).__name__}): connect to "
-                "the network (unset HF_HUB_OFFLINE), fetch it elsewhere with `wavelane models pull`, or name a path"
-            ) from None
+    except Exception as error:
+        # Offline by HF_HUB_OFFLINE, by the network, or by the hub itself: the HTTP library behind it is no contract.
+        return _from_cache(repo, config, cache, type(error).__name__)
+    patterns = _needed(repo, [sibling.rfilename for sibling in info.siblings or []])
+    try:
+        snapshot = snapshot_download(repo, revision=config.revision, cache_dir=cache, allow_patterns=patterns)
     except OSError as error:
+        if error.strerror is None:
+            raise _missing(f"fetching {repo} broke off ({error}): try again, it goes on where it stopped") from None
         raise _missing(
-            f"{repo} cannot be written to the cache {cache} ({error.strerror or error}): make the folder writable, or "
-            "choose another one with --model-cache-dir or HF_HOME"
+            f"{repo} cannot be written to the cache {cache} ({error.strerror}): make the folder writable, or choose "
+            "another one with --model-cache-dir or HF_HOME"
         ) from None
-    folder = Path(snapshot)
-    return _checkpoint(repo, folder)
+    except Exception as error:
+        raise _missing(
+            f"fetching {repo} broke off ({type(error).__name__}): try again, it goes on where it stopped"
+        ) from None
+    return _checkpoint(repo, Path(snapshot))
+
+
+def _from_cache(repo: str, config: ModelConfig, cache: Path, reason: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot = snapshot_download(repo, revision=config.revision, cache_dir=cache, local_files_only=True)
+    except Exception:
+        raise _missing(
+            f"{repo} is not in the cache {cache}, and the hub is out of reach ({reason}): connect to the network "
+            "(unset HF_HUB_OFFLINE), fetch it where there is one with `wavelane models pull`, or name a path"
+        ) from None
+    return _checkpoint(repo, Path(snapshot))
 
 
 def _needed(repo: str, names: list[str]) -> list[str]:
@@ -106,8 +114,8 @@ def _needed(repo: str, names: list[str]) -> list[str]:
     if not archives:
         raise WavelaneError(
             ErrorCode.MODEL_UNSUPPORTED,
-            f"{repo} has neither config.json with safetensors weights nor a .nemo archive: it is no checkpoint that can "
-            "be served",
+            f"{repo} has neither config.json with safetensors weights nor a .nemo archive: it is no checkpoint "
+            "that can be served",
         )
     return [sorted(archives, key=len)[0]]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -17,10 +16,8 @@ from wavelane_server.limits import transport_bytes
 from wavelane_server.logs import get_logger
 from wavelane_server.metrics import Metrics
 from wavelane_server.transport.grpc import GrpcServer
+from wavelane_server.transport.listen import BACKLOG, bind
 from wavelane_server.transport.websocket import StreamProtocol
-
-BACKLOG = 2048
-"""Connections that the kernel holds until they are accepted; a burst of clients must not see resets."""
 
 FINISH_S = 5.0
 """After the drain time, time for the finals of sessions that were ended (s)."""
@@ -141,32 +138,3 @@ class Service:
         engine.start()
         self._engine = engine
         engine.warm_up()
-
-
-def bind(host: str, port: int, flag: str) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        WavelaneError: INVALID_CONFIG, naming the port and the flag that changes it.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, f"the address {host!r} cannot be bound: {error.strerror} (--host)"
-        ) from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"port {port} of {host} cannot be bound: {error.strerror}; choose another one with --{flag}, or 0 for any",
-        ) from None
-    return listener

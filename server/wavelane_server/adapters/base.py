@@ -95,15 +95,15 @@ class Configured:
 Outgoing = Event | Ready | Configured
 """All that a client is told."""
 
-Reply = TypeVar("Reply", covariant=True)
+Message = TypeVar("Message")
 Incoming = TypeVar("Incoming", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection(Generic[Reply]):
+class Rejection(Generic[Message]):
     """How a protocol says that a session is refused or over."""
 
-    messages: Sequence[Reply]
+    messages: Sequence[Message]
     """To send before the end."""
     close_code: int
     """WebSocket close code."""
@@ -115,7 +115,7 @@ class Rejection(Generic[Reply]):
     """One sentence, cut to what a close frame takes (123 bytes of UTF-8)."""
 
 
-class Adapter(Protocol[Incoming, Reply]):
+class Adapter(Protocol[Incoming, Message]):
     """One wire protocol for one session."""
 
     def receive(self, message: Incoming) -> list[Command]:
@@ -125,10 +125,10 @@ class Adapter(Protocol[Incoming, Reply]):
             WavelaneError: INVALID_MESSAGE; the message is ignored, the session goes on.
         """
 
-    def send(self, event: Outgoing) -> list[Reply]:
+    def send(self, event: Outgoing) -> list[Message]:
         """Messages of one event."""
 
-    def reject(self, error: WavelaneError) -> Rejection[Reply]:
+    def reject(self, error: WavelaneError) -> Rejection[Message]:
         """How this error ends a session."""
 
 

@@ -39,32 +39,27 @@ class _Flag(click.Option):
         names = setting.flags
         if setting.field.annotation is bool:
             names = tuple(f"{name}/--no-{name[2:]}" for name in names)
+        kind, metavar = _type(setting.field.annotation)
         super().__init__(
             [*names, setting.name.replace(".", "__")],
-            type=_type(setting.field.annotation),
+            type=kind,
+            metavar=metavar,
             default=None,
             help=f"{setting.description.replace('``', '')}  [default: {default}]",
         )
 
 
-def _type(annotation: Any) -> Any:
-    """What the command line checks itself; all else is checked where every source is."""
+def _type(annotation: Any) -> tuple[Any, str | None]:
+    """Type and placeholder of a flag. Only choices are checked here; all else is, where every source is."""
     if annotation is bool:
-        return click.BOOL
+        return click.BOOL, None
     if get_origin(annotation) is Literal:
-        return click.Choice(get_args(annotation))
+        return click.Choice(get_args(annotation)), None
+    if get_origin(annotation) is tuple:
+        return click.STRING, "JSON"
     kinds = set(get_args(annotation)) if get_origin(annotation) in (typing.Union, types.UnionType) else {annotation}
-    for kind, name in ((int, "INTEGER"), (float, "NUMBER"), (Path, "PATH")):
-        if kind in kinds and not kinds - {kind, type(None)}:
-            return _Named(name)
-    return _Named("JSON" if get_origin(annotation) is tuple else "TEXT")
-
-
-class _Named(click.ParamType):
-    """Text with a name for the help."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    names = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
+    return click.STRING, next((name for kind, name in names.items() if not kinds - {kind, type(None)}), None)
 
 
 def _value(setting: Setting, value: Any) -> Any:

@@ -14,6 +14,7 @@ from wavelane_server.adapters.protobuf import ProtobufAdapter
 from wavelane_server.bridge import Recognizer
 from wavelane_server.conversation import Conversation, VanishedError
 from wavelane_server.limits import transport_bytes
+from wavelane_server.transport.listen import bind
 
 ABORT_TIMEOUT_S = 5.0
 """How long a status may take to leave for a client that does not read (s)."""
@@ -105,14 +106,17 @@ class GrpcServer:
         Raises:
             WavelaneError: INVALID_CONFIG, naming the port and the flag that changes it.
         """
+        if port:
+            # The core logs its own noise on a taken port; ask in our words first.
+            bind(host, port, "grpc-port").close()
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             bound: int = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise WavelaneError(
                 ErrorCode.INVALID_CONFIG,
-                f"port {port} of {host} cannot be bound: address in use or not this machine's ({error}); choose "
-                "another one with --grpc-port, or 0 for any, or serve without gRPC with --no-server-grpc",
+                f"port {port} of {host} cannot be bound ({error}); choose another one with --grpc-port, or 0 for any, "
+                "or serve without gRPC with --no-server-grpc",
             ) from None
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()

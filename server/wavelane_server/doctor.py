@@ -1,0 +1,165 @@
+"""What this machine has, and what is missing for which feature."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
+"""Instructions that decide how fast a CPU runs the model, as Linux names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for."""
+
+    area: str
+    name: str
+    status: Literal["ok", "missing", "info"]
+    detail: str
+    fix: str = ""
+    """How to add what is missing."""
+
+
+def examine() -> list[Finding]:
+    """Look at everything. Loads libraries, opens no device and no network."""
+    return [*_machine(), *_torch(), *_models(), *_libraries()]
+
+
+def as_json(findings: list[Finding]) -> list[dict[str, Any]]:
+    """Plain values."""
+    return [asdict(finding) for finding in findings]
+
+
+def _machine() -> list[Finding]:
+    flags = cpu_flags()
+    shown = ", ".join(flag for flag in CPU_FLAGS if flag in flags) or "none of those that matter, or unknown here"
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [
+        Finding("machine", "python", "ok", f"{platform.python_version()} ({sys.platform}, {platform.machine()})"),
+        Finding("machine", "cpu", "info", f"{usable} usable of {os.cpu_count()} logical cores"),
+        Finding("machine", "cpu instructions", "info", shown),
+    ]
+
+
+def cpu_flags() -> set[str]:
+    """Instruction set extensions of this CPU; empty where the system does not say."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
+    return set(line.partition(":")[2].split())
+
+
+def _torch() -> list[Finding]:
+    try:
+        import torch
+    except Exception as error:
+        return [Finding("torch", "torch", "missing", f"{type(error).__name__}: {error}", "pip install 'torch>=2.11'")]
+    findings = [Finding("torch", "torch", "ok", torch.__version__)]
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        findings.append(Finding("torch", "device", "ok", f"cuda: {', '.join(names)}"))
+        bf16 = torch.cuda.is_bf16_supported()
+    else:
+        built = f"built for CUDA {torch.version.cuda}, but no GPU is usable" if torch.version.cuda else "a CPU build"
+        findings.append(Finding("torch", "device", "info", f"cpu ({built})"))
+        bf16 = bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+    precision = "fp32; bf16 runs on this machine's own instructions" if bf16 else "fp32; bf16 would be emulated: slow"
+    findings.append(Finding("torch", "precision", "info", precision))
+    findings.append(
+        Finding("torch", "threads", "info", f"{torch.get_num_threads()} for a step (setting engine.threads)")
+    )
+    return findings
+
+
+def _models() -> list[Finding]:
+    from wavelane.model.embedded import EMBEDDED, embedded_path
+    from wavelane_server.config import ModelConfig
+    from wavelane_server.models import cached
+
+    findings = []
+    for name in EMBEDDED:
+        there = (embedded_path(name) / "model.safetensors").exists()
+        findings.append(
+            Finding(
+                "models",
+                name,
+                "ok" if there else "missing",
+                "embedded" if there else "not in this installation",
+                "" if there else "reinstall wavelane, or serve another model with --model",
+            )
+        )
+    hub = cached(ModelConfig())
+    findings += [Finding("models", name, "ok", str(path)) for name, path in hub]
+    if not hub:
+        findings.append(Finding("models", "hub cache", "info", "no models fetched yet (wavelane models pull)"))
+    return findings
+
+
+_LIBRARIES = (
+    # module, distribution, area, what it is for, how to add it
+    ("av", "av", "audio", "WAV, FLAC, Ogg/WebM Opus and MP3", "pip install av"),
+    ("soxr", "soxr", "audio", "sample rates other than the model's", "pip install soxr"),
+    (
+        "webrtcvad",
+        "webrtcvad-wheels",
+        "audio",
+        "the webrtc speech detector (vad.kind webrtc)",
+        "pip install webrtcvad-wheels",
+    ),
+    ("silero_vad", "silero-vad", "audio", "the silero speech detector (vad.kind silero)", "pip install silero-vad"),
+    (
+        "sounddevice",
+        "sounddevice",
+        "audio",
+        "wavelane transcribe --mic",
+        "pip install 'wavelane[mic]' and the system's PortAudio (apt install libportaudio2)",
+    ),
+    ("uvloop", "uvloop", "server", "a faster event loop (not on Windows)", "pip install uvloop"),
+    ("grpc", "grpcio", "server", "gRPC", "pip install grpcio"),
+    ("jiwer", "jiwer", "tools", "word error rates of wavelane load", "pip install 'wavelane[load]'"),
+    ("matplotlib", "matplotlib", "tools", "plots of wavelane load", "pip install 'wavelane[load]'"),
+    (
+        "torchaudio",
+        "torchaudio",
+        "tools",
+        "the Emformer model family; its wheel needs a CUDA build of torch",
+        "pip install torchaudio, beside a CUDA build of torch of the same version",
+    ),
+)
+
+
+def _libraries() -> list[Finding]:
+    findings = []
+    for module, distribution, area, purpose, fix in _LIBRARIES:
+        problem = _importable(module)
+        if problem is None:
+            findings.append(Finding(area, module, "ok", f"{_version(distribution)}: {purpose}"))
+        else:
+            findings.append(Finding(area, module, "missing", f"{problem}; needed for {purpose}", fix))
+    return findings
+
+
+def _importable(module: str) -> str | None:
+    """Why a module cannot be used; None when it can."""
+    if importlib.util.find_spec(module) is None:
+        return "not installed"
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        # sounddevice without PortAudio and torchaudio beside a CPU torch are installed and useless.
+        return f"installed, but does not import ({type(error).__name__}: {str(error)[:80]})"
+    return None
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown version"
