@@ -202,10 +202,11 @@ class Encoder(nn.Module):
         heard = state["heard"]
         window = torch.cat((state["features"], features), dim=1)
         following = {"features": window[:, -HISTORY:]}
-        extent = self._extent(frames, start, heard, window.shape[1])
+        size = window.shape[1]
+        extent = self._extent(frames, start, heard, size)
         lengths = extent.outputs() * (frames > 0)
         # Most steps have no row at an end of its stream; where asking costs no wait for a device, skip what they need.
-        plain = self._device.type == "cpu" and not bool(((extent.first > 0) | (lengths < chunk)).any())
+        plain = self._device.type == "cpu" and not bool(((extent.first > 0) | (extent.end < size)).any())
         x = self.subsampling(window.to(self._dtype), None if plain else extent)
 
         step = torch.arange(left + chunk, device=x.device)
