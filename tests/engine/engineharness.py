@@ -73,7 +73,7 @@ def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
 
 @contextmanager
 def running(model: LoadedModel, recorder: Recorder, **settings: object) -> Iterator[Engine]:
-    config = EngineConfig.model_validate({"device": "cpu", "threads": 1} | settings)
+    config = EngineConfig.model_validate({"device": "cpu", "workers": 1, "threads": 1} | settings)
     engine = Engine(model, config, recorder.sink, recorder)
     engine.start()
     try:

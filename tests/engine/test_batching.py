@@ -62,6 +62,14 @@ def test_smallest_bucket_that_fits():
     assert [bucket_for(rows, (1, 2, 4, 8)) for rows in (1, 2, 3, 4, 5, 8)] == [1, 2, 4, 4, 8, 8]
 
 
+def test_idle_workers_share_what_is_ready():
+    ready = [pending(slot, due=slot) for slot in range(5)]
+    policy = Policy((1, 2, 4, 8))
+    batch = pick(ready, 0.0, policy, workers=2)
+    assert batch == Batch(6, tuple(ready[:3]), 4)
+    assert pick(ready[:1], 0.0, policy, workers=4) == Batch(6, (ready[0],), 1)
+
+
 def test_an_idle_engine_may_hold_chunks_back_for_company():
     policy = Policy((1, 2, 4), max_wait=0.010)
     waiting = [pending(0, ready=1.0), pending(1, ready=1.004)]

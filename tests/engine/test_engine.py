@@ -29,10 +29,11 @@ def expected(seed: int, count: int, bucket: int = 1) -> list[StepResult]:
     return recorder.results(slot)
 
 
-def test_many_streams_from_many_threads_give_what_each_gives_alone(recorder: Recorder):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_streams_from_many_threads_give_what_each_gives_alone(recorder: Recorder, workers: int):
     streams, chunks = 24, 6
     slots: dict[int, Slot] = {}
-    with running(toy_model(), recorder, max_sessions=32, max_batch=8, buckets=[8]) as engine:
+    with running(toy_model(), recorder, workers=workers, max_sessions=32, max_batch=8, buckets=[8]) as engine:
 
         def stream(seed: int) -> None:
             slot = slots[seed] = engine.open()
@@ -221,7 +222,7 @@ def test_a_thousand_sessions_come_and_go_and_every_slot_comes_back(seed: int):
     recorder = Recorder()
     opened: dict[Slot, int] = {}
     lock = threading.Lock()
-    with running(toy_model(), recorder, max_sessions=6, max_batch=4) as engine:
+    with running(toy_model(), recorder, workers=2, max_sessions=6, max_batch=4) as engine:
 
         def client(number: int) -> None:
             random = np.random.default_rng((seed, number))

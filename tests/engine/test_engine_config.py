@@ -19,7 +19,8 @@ def test_unknown_keys_are_errors():
         {"head": "llm"},
         {"max_sessions": 0},
         {"max_backlog_seconds": 0},
-        {"max_batch": 0},
+        {"max_batch": -1},
+        {"workers": -1},
         {"buckets": []},
         {"buckets": [0, 1]},
         {"buckets": [2, 1]},
@@ -49,6 +50,21 @@ def test_every_setting_is_described():
 )
 def test_batch_shapes_end_with_the_largest_batch(settings: dict[str, object], shapes: tuple[int, ...]):
     assert EngineConfig.model_validate(settings).batch_shapes == shapes
+
+
+def test_small_models_are_stepped_by_each_core_alone_and_large_ones_by_all_together(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wavelane.engine.config._cores", lambda: 8)
+    cpu = EngineConfig(device="cpu")
+    assert cpu.parallelism(8_000_000) == (8, 1)
+    assert cpu.parallelism(114_000_000) == (1, 8)
+    assert EngineConfig(device="cpu", workers=2).parallelism(8_000_000) == (2, 4)
+    assert EngineConfig(device="cpu", threads=4).parallelism(8_000_000) == (2, 4)
+    assert EngineConfig(device="cpu", workers=3, threads=1).parallelism(114_000_000) == (3, 1)
+
+
+def test_the_largest_batch_follows_the_device():
+    assert EngineConfig(device="cpu").batch_shapes[-1] == 32
+    assert EngineConfig(device="cpu", max_batch=5).batch_shapes == (1, 2, 4, 5)
 
 
 def test_device_and_precision():

@@ -59,9 +59,9 @@ class HandRunner:
 
 
 @contextmanager
-def scheduling(runner: HandRunner, recorder: Recorder, **settings: object) -> Iterator[Scheduler]:
+def scheduling(runner: HandRunner, recorder: Recorder, workers: int = 1, **settings: object) -> Iterator[Scheduler]:
     config = EngineConfig.model_validate(settings)
-    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder)
+    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder, workers)
     scheduler.start()
     try:
         yield scheduler
@@ -110,7 +110,7 @@ def test_tails_come_first_then_short_lookaheads(runner: HandRunner, recorder: Re
 
 
 def test_a_lane_that_sends_ahead_takes_turns_with_the_others(runner: HandRunner, recorder: Recorder):
-    """What waits behind a chunk is not due before that chunk was taken."""
+    """What waits behind a chunk is not due before that chunk was answered."""
     with scheduling(runner, recorder, max_batch=1) as scheduler:
         greedy, modest = open_lanes(scheduler, 2)
         for sequence in range(10):
@@ -211,15 +211,56 @@ def test_on_a_cpu_the_next_step_begins_while_results_are_delivered(runner: HandR
     assert scheduler.stop(drain=True, timeout=10)
 
 
-def test_on_an_accelerator_a_lane_may_be_in_both_steps_in_flight(recorder: Recorder):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_lane_is_in_one_step_at_a_time(recorder: Recorder, workers: int):
     runner = HandRunner(gpu=True)
-    with scheduling(runner, recorder) as scheduler:
+    with scheduling(runner, recorder, workers=workers) as scheduler:
         slot = scheduler.open()
-        for sequence in range(5):
+        for sequence in range(4):
             scheduler.submit(slot, make_chunk(sequence))
-        runner.allow(5)
-        recorder.wait_for(5)
-    assert [result.sequence for result in recorder.results(slot)] == [0, 1, 2, 3, 4]
+        runner.launched(1)
+        time.sleep(0.02)
+        assert [verb for verb, _ in runner.log] == ["launch"]
+        runner.allow(4)
+        recorder.wait_for(4)
+    assert [verb for verb, _ in runner.log] == ["launch", "collect"] * 4
+    assert [result.sequence for result in recorder.results(slot)] == [0, 1, 2, 3]
+
+
+def test_workers_step_at_the_same_time_and_share_what_is_ready(runner: HandRunner, recorder: Recorder):
+    with scheduling(runner, recorder, workers=2) as scheduler:
+        slots = open_lanes(scheduler, 6)
+        scheduler.submit(slots[0], make_chunk(0))
+        scheduler.submit(slots[1], make_chunk(0))
+        runner.launched(2)
+        for slot in slots[2:]:
+            scheduler.submit(slot, make_chunk(0))
+        assert scheduler.stats.running == 2
+        runner.allow(10)
+        recorder.wait_for(6)
+    assert sorted(slot.index for slot in slots) == sorted(
+        index for verb, rows in runner.log if verb == "launch" for index, _ in rows
+    )
+
+
+def test_a_step_that_is_done_earlier_is_delivered_earlier(recorder: Recorder):
+    """Workers finish in any order; the results of one never wait for another."""
+    runner, hold = HandRunner(), threading.Event()
+
+    def slow_first(batch: Batch) -> None:
+        if batch.rows[0].slot.index == 0:
+            assert hold.wait(10)
+
+    runner.on_launch = slow_first
+    runner.allow(2)
+    with scheduling(runner, recorder, workers=2) as scheduler:
+        slow, quick = open_lanes(scheduler, 2)
+        scheduler.submit(slow, make_chunk(0))
+        runner.launched(1)
+        scheduler.submit(quick, make_chunk(0))
+        assert [delivery.slot for delivery in recorder.wait_for(1)] == [quick]
+        hold.set()
+        recorder.wait_for(2)
 
 
 def test_on_an_accelerator_a_result_is_not_held_back_for_a_next_batch(recorder: Recorder):

@@ -24,7 +24,7 @@ POISON = 777.0
 """A window that begins with this makes the encoder raise."""
 
 
-def toy_front_end(samples: Tensor, frames: Tensor, start: Tensor) -> Tensor:
+def toy_front_end(samples: Tensor, frames: Tensor, start: Tensor, last: Tensor) -> Tensor:
     """[B, window] to [B, chunk_frames, 4]: four samples at every hop; unused frames zero."""
     count = (samples.shape[1] - SPEC.features.left - SPEC.features.right) // SPEC.features.hop + 1
     features = samples[:, : count * 160].reshape(samples.shape[0], count, 160)[:, :, :4]

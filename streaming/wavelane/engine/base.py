@@ -34,7 +34,7 @@ class DeviceLostError(Exception):
 
 
 class StepRunner(Protocol):
-    """Steps batches on a device. One thread launches, another one collects."""
+    """Steps batches on a device. Several threads launch, batches without a common slot; another one collects."""
 
     def launch(self, batch: Batch) -> Any:
         """Begin a step, on a CPU compute it; returns a handle for :meth:`collect`.
@@ -45,4 +45,4 @@ class StepRunner(Protocol):
         """
 
     def collect(self, handle: Any) -> list[Outcome]:
-        """Wait for a step; one outcome for each row of its batch, in order. Steps are collected in launch order."""
+        """Wait for a step; one outcome for each row of its batch, in order."""

@@ -6,6 +6,7 @@ chunk of a stream is due at once, since somebody waits for that final. Due times
 becomes the earliest in the end: nothing starves, whatever else arrives.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,12 +57,12 @@ def bucket_for(rows: int, buckets: Sequence[int]) -> int:
     return next(bucket for bucket in buckets if bucket >= rows)
 
 
-def pick(ready: Sequence[Pending], now: float, policy: Policy) -> Batch | None:
+def pick(ready: Sequence[Pending], now: float, policy: Policy, workers: int = 1) -> Batch | None:
     """The next batch, or None when there is nothing to step or it pays to wait until :func:`hold_until`.
 
     The lookahead of the chunk that is due first decides; chunks of the same lookahead join it, earliest due first.
     Rows at the start, in the middle and at the tail of a stream share a batch. Chunks of a slot leave in the order in
-    which they were submitted, one for each batch.
+    which they were submitted, one for each batch. ``workers`` idle workers, the caller included, share what is ready.
     """
     if not ready:
         return None
@@ -72,9 +73,10 @@ def pick(ready: Sequence[Pending], now: float, policy: Policy) -> Batch | None:
             heads[pending.slot] = pending
     waiting = sorted(heads.values(), key=_urgency)
     lookahead = waiting[0].chunk.lookahead
-    rows = [pending for pending in waiting if pending.chunk.lookahead == lookahead][: policy.buckets[-1]]
+    rows = [pending for pending in waiting if pending.chunk.lookahead == lookahead]
     if len(rows) < policy.buckets[-1] and now < hold_until(ready, policy):
         return None
+    rows = rows[: min(policy.buckets[-1], math.ceil(len(rows) / workers))]
     return Batch(lookahead, tuple(rows), bucket_for(len(rows), policy.buckets))
 
 

@@ -1,5 +1,6 @@
 """Settings of the engine, written once; the server's configuration tree embeds this model as ``engine``."""
 
+import os
 from typing import Annotated, Literal
 
 import torch
@@ -9,6 +10,9 @@ from wavelane.errors import ErrorCode, WavelaneError
 
 BUCKETS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Default batch shapes: at most a third of a step is padding."""
+
+LARGE_MODEL = 100_000_000
+"""Parameters from which on a step is better computed by all cores together than by one: it waits for the weights."""
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -41,9 +45,10 @@ class EngineConfig(BaseModel):
         description="Audio (s) of one lane that may wait for the model; more is refused with `backlog_exceeded`.",
     )
     max_batch: int = Field(
-        64,
-        ge=1,
-        description="Rows of the largest step. Larger steps carry more streams, and every stream waits longer for one.",
+        0,
+        ge=0,
+        description="Rows of the largest step; 0 means 32 on a CPU, where larger steps outgrow its caches, and 128 on "
+        "CUDA. Larger steps carry more streams, and every stream waits longer for one.",
     )
     buckets: tuple[Positive, ...] = Field(
         BUCKETS,
@@ -58,8 +63,17 @@ class EngineConfig(BaseModel):
         description="How long (ms) an idle engine holds a chunk back in the hope of company. 0 steps at once: under "
         "load, company gathers by itself while a step runs. The last chunk of an utterance never waits.",
     )
+    workers: int = Field(
+        0,
+        ge=0,
+        description="Steps that a CPU computes at the same time. 0 means as many as there are cores for models below "
+        f"{LARGE_MODEL // 10**6} million parameters, and 1 for larger ones. CUDA always has 1.",
+    )
     threads: int = Field(
-        0, ge=0, description="CPU threads of one step (torch intra-op); 0 leaves torch's default: the physical cores."
+        0,
+        ge=0,
+        description="CPU threads of one step (torch intra-op); 0 means the cores divided by the workers. More than one "
+        "thread needs OMP_WAIT_POLICY=passive in the environment wherever something else uses the CPU too.",
     )
     stall_seconds: float = Field(
         30.0, gt=0, description="A step that runs longer (s) makes the engine unhealthy: it hangs."
@@ -75,12 +89,21 @@ class EngineConfig(BaseModel):
     @property
     def largest_batch(self) -> int:
         """Rows of the largest step: a step holds at most one row of each lane."""
-        return min(self.max_batch, self.max_sessions)
+        rows = self.max_batch or (128 if self.torch_device().type == "cuda" else 32)
+        return min(rows, self.max_sessions)
 
     @property
     def batch_shapes(self) -> tuple[int, ...]:
         """Buckets in use, ascending; the last one is :attr:`largest_batch`."""
         return (*(size for size in self.buckets if size < self.largest_batch), self.largest_batch)
+
+    def parallelism(self, parameters: int) -> tuple[int, int]:
+        """Workers, and threads of each, for a model of so many parameters."""
+        cores = _cores()
+        if self.torch_device().type == "cuda":
+            return 1, self.threads or cores
+        workers = self.workers or (1 if parameters >= LARGE_MODEL else max(1, cores // max(1, self.threads)))
+        return workers, self.threads or max(1, cores // workers)
 
     def torch_device(self) -> torch.device:
         """The device that ``device`` means on this machine.
@@ -102,3 +125,10 @@ class EngineConfig(BaseModel):
     def torch_dtype(self) -> torch.dtype:
         """The dtype that ``precision`` means."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

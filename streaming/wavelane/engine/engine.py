@@ -1,4 +1,4 @@
-"""The engine: many streams, one model, one step at a time."""
+"""The engine: many streams, one model."""
 
 from collections.abc import Sequence
 
@@ -56,8 +56,15 @@ class Engine:
         self._windows = {
             lookahead: spec.window_samples(model.spec.chunk_frames(lookahead)) for lookahead in model.spec.lookaheads
         }
+        self._workers, self._threads = config.parallelism(model.spec.parameters)
         self._scheduler = Scheduler(
-            self._runner, config, spec.hop / spec.sample_rate, sink, self._observer, self._prepare_thread
+            self._runner,
+            config,
+            spec.hop / spec.sample_rate,
+            sink,
+            self._observer,
+            self._workers,
+            lambda: torch.set_num_threads(self._threads),
         )
 
     @property
@@ -86,6 +93,11 @@ class Engine:
         return self._scheduler.healthy
 
     @property
+    def parallelism(self) -> tuple[int, int]:
+        """Workers (steps computed at the same time), and CPU threads of each."""
+        return self._workers, self._threads
+
+    @property
     def bytes_per_lane(self) -> int:
         """Memory of one lane's state (bytes), committed when the lane is used first."""
         return self._runner.bytes_per_lane
@@ -95,7 +107,7 @@ class Engine:
         self._scheduler.start()
 
     def warm_up(self, buckets: Sequence[int] | None = None, lookaheads: Sequence[int] | None = None) -> None:
-        """Step padding on the model's thread, so that the first client does not wait for allocations and kernels.
+        """Step padding on a worker, so that the first client does not wait for allocations and kernels.
 
         Args:
             buckets: default: all on CUDA; on a CPU, where a new shape costs next to nothing, the smallest and 8.
@@ -179,10 +191,6 @@ class Engine:
                 f"A chunk has {chunk.samples.shape} samples and {chunk.frames} frames, wanted ({width},) and 1 to "
                 f"{capacity}.",
             )
-
-    def _prepare_thread(self) -> None:
-        if self._config.threads:
-            torch.set_num_threads(self._config.threads)
 
 
 def _choose_head(model: LoadedModel, config: EngineConfig) -> str:

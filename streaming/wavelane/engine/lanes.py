@@ -21,8 +21,8 @@ class Lane:
     """Chunks behind the one that is ready, with their order and time of submission."""
     unanswered: int = 0
     """Feature frames of the chunks submitted and not yet answered."""
-    running: int = 0
-    """Chunks in a step."""
+    running: bool = False
+    """A chunk is in a step."""
     fresh: bool = True
     """Nothing was submitted yet."""
     failed: bool = False
@@ -76,7 +76,14 @@ class Lanes:
         return self.lane(slot).unanswered * self._frame_seconds
 
     def submit(self, slot: Slot, chunk: Chunk, now: float) -> bool:
-        """Queue a chunk; whether it is ready for a step at once. Raises BACKLOG_EXCEEDED, or INTERNAL for misuse."""
+        """Queue a chunk. A lane is in one step at a time.
+
+        Returns:
+            Whether the chunk is ready for a step at once.
+
+        Raises:
+            WavelaneError: BACKLOG_EXCEEDED, or INTERNAL for misuse.
+        """
         lane = self.lane(slot)
         if lane.failed:
             raise WavelaneError(ErrorCode.INTERNAL, f"The stream of {slot} failed before; start a new session.")
@@ -88,36 +95,37 @@ class Lanes:
         lane.unanswered += chunk.frames
         self.queued += 1
         self._orders += 1
-        if slot.index in self._ready:
+        if slot.index in self._ready or lane.running:
             lane.queue.append((chunk, self._orders, now))
             return False
         self._ready[slot.index] = self._pending(slot, chunk, self._orders, now, now)
         return True
 
-    def take(self, batch: Batch, now: float) -> None:
-        """The batch's rows run from now on; the chunks behind them become ready."""
+    def take(self, batch: Batch) -> None:
+        """The batch's rows run from now on."""
         for pending in batch.rows:
-            index = pending.slot.index
-            lane = self._lanes[index]
-            lane.running += 1
-            if lane.queue:
-                chunk, order, submitted = lane.queue.popleft()
-                self._ready[index] = self._pending(lane.slot, chunk, order, submitted, now)
-            else:
-                del self._ready[index]
+            self._lanes[pending.slot.index].running = True
+            del self._ready[pending.slot.index]
         self.queued -= len(batch.rows)
         self.running += len(batch.rows)
 
-    def answer(self, pending: Pending, failed: bool) -> bool:
-        """A running chunk is done; whether its outcome may be delivered. A failed lane's queue is dropped."""
+    def answer(self, pending: Pending, failed: bool, now: float) -> bool:
+        """A running chunk is done, and the one behind it becomes ready; a failed lane's queue is dropped.
+
+        Returns:
+            Whether the outcome may be delivered.
+        """
         lane = self._lanes[pending.slot.index]
-        lane.running -= 1
+        lane.running = False
         lane.unanswered -= pending.chunk.frames
         self.running -= 1
         wanted = not (lane.closing or lane.failed)
         if wanted and failed:
             self.fail(lane)
-        if lane.closing and not lane.running:
+        if lane.queue:
+            chunk, order, submitted = lane.queue.popleft()
+            self._ready[lane.slot.index] = self._pending(lane.slot, chunk, order, submitted, now)
+        if lane.closing:
             self._free(lane)
         return wanted
 
@@ -155,7 +163,7 @@ class Lanes:
         """Forget running steps whose outcome will never come."""
         self.running = 0
         for lane in list(self._lanes.values()):
-            lane.running = 0
+            lane.running = False
             if lane.closing:
                 self._free(lane)
 

@@ -43,7 +43,9 @@ class Launched:
 
 
 class Runner:
-    """Steps batches of lanes of one model; owns the lanes' memory. One thread launches, another may collect.
+    """Steps batches of lanes of one model; owns the lanes' memory.
+
+    Several threads may launch batches at the same time if these have no slot in common.
 
     Args:
         model: on its device and in its precision.
@@ -130,7 +132,7 @@ class Runner:
             rows = torch.tensor(starting, device=self.device)
             for pool in self._pools:
                 pool.reset(rows)
-        features = self._model.front_end(samples, frames, start)
+        features = self._model.front_end(samples, frames, start, last)
         encoded, encoder_state = self._model.encoder.step(
             features,
             frames,

@@ -1,28 +1,31 @@
-"""The engine's two threads: one schedules and runs, the other completes.
+"""The engine's threads: workers schedule and run steps, one more thread completes them.
 
-Both sleep on conditions until there is work; nothing polls. The first forms a batch from whatever is ready at the
-moment at which a step may begin, and no earlier: while steps run, chunks only queue up (``submit`` stages them with
-their due times), so company gathers without anybody waiting for it. Then it launches the step and at once forms the
-next one, while the second thread waits for the results, turns them into values and hands them to the sink.
+All sleep on conditions until there is work; nothing polls. A worker forms a batch from whatever is ready at the moment
+at which it can begin a step, and no earlier: while steps run, chunks only queue up (``submit`` stages them with their
+due times), so company gathers without anybody waiting for it. Then it launches the step and at once forms the next one,
+while the results' thread waits for the results, turns them into values and hands them to the sink.
 
-So there are at most two steps in flight. On an accelerator, where a launch only queues work, N+1 is formed and launched
-while the device runs N. On a CPU, where a launch computes, N+1 is formed and computed while the results of N are
-delivered; it is not formed while N computes, which would close it to the chunks that come in the meantime.
+An accelerator has one worker, whose launch only queues work: N+1 is formed and launched while the device runs N. On a
+CPU a launch computes: each worker computes a step of its own, on its own core, and forms the next one while the results
+of the last one are delivered. It does not form one while it computes, which would close it to chunks that come
+meanwhile. Several steps of one thread each serve more streams than one step of several threads, which meet at a
+barrier in each of its hundreds of operations, and lose a scheduler's time slice there when something else runs.
+A lane is in one step at a time.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
 
 from wavelane.engine.base import Delivery, DeviceLostError, Outcome, Sink, StepRunner
 from wavelane.engine.batching import Batch, Policy, hold_until, pick
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.faults import engine_died, shutting_down, step_failed
+from wavelane.engine.flights import Flight
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats, StepReport
 from wavelane.engine.slots import Slot
@@ -30,22 +33,6 @@ from wavelane.errors import WavelaneError
 from wavelane.work import Chunk
 
 logger = logging.getLogger(__name__)
-
-MAX_FLIGHTS = 2
-"""Steps begun and not yet completed."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A step that was begun and not yet completed."""
-
-    batch: Batch
-    formed: float
-    queued: int
-    handle: Any = None
-    failure: WavelaneError | None = None
-    """The step failed at its launch; there is no handle."""
-    launched: bool = False
 
 
 class Scheduler:
@@ -57,7 +44,8 @@ class Scheduler:
         frame_seconds: length of a feature frame (s).
         sink: takes the results, see :data:`wavelane.engine.base.Sink`.
         observer: told what happens.
-        prepare: called first of all on the thread that runs the model.
+        workers: steps computed at the same time.
+        prepare: called first of all by each worker.
     """
 
     def __init__(
@@ -67,6 +55,7 @@ class Scheduler:
         frame_seconds: float,
         sink: Sink,
         observer: EngineObserver,
+        workers: int = 1,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._runner = runner
@@ -77,18 +66,24 @@ class Scheduler:
         self._policy = Policy(config.batch_shapes, config.max_wait_ms / 1000)
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        """The model's thread waits here: for a ready chunk and room for a step, for a call, for the end."""
+        """Workers wait here: for a ready chunk and room for a step, for a call, for the end."""
         self._landing = threading.Condition(self._lock)
         """The results' thread waits here: for a launched step, for the end."""
         self._lanes = Lanes(config, frame_seconds)
         self._calls: deque[tuple[Callable[[], None], Future[None]]] = deque()
-        self._model_thread = threading.Thread(target=self._run_model, name="wavelane-model", daemon=True)
+        self._workers = [
+            threading.Thread(target=self._work_on, name=f"wavelane-model-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        self._unfinished = workers
+        """Workers that may still launch steps."""
+        self._idle = 0
+        """Workers that wait for work."""
+        self._most_flights = workers + 1
         self._results_thread = threading.Thread(target=self._run_results, name="wavelane-results", daemon=True)
         self._stopping = False
-        self._finished = False
-        """No step will be launched any more."""
         self._fault: BaseException | None = None
-        self._flights: deque[_Flight] = deque()
+        self._flights: list[Flight] = []
         self._steps = self._rows = self._padding = 0
         self._refused = self._dropped = self._failed = self._wakeups = 0
         self._last_step: float | None = None
@@ -97,7 +92,8 @@ class Scheduler:
 
     def start(self) -> None:
         """Start the threads. Once."""
-        self._model_thread.start()
+        for worker in self._workers:
+            worker.start()
         self._results_thread.start()
 
     def stop(self, drain: bool, timeout: float) -> bool:
@@ -106,19 +102,20 @@ class Scheduler:
             self._stopping = True
             if not drain:
                 self._abandon()
-            self._work.notify()
+            self._work.notify_all()
         if self._results_thread.ident is None:
             return True
         self._results_thread.join(timeout)
         if self._results_thread.is_alive():
             with self._lock:
                 self._abandon()
+                self._work.notify_all()
             return False
         return drain and self._fault is None
 
     def call(self, function: Callable[[], None]) -> "Future[None]":
-        """Have the model's thread call a function between two steps. Raises RuntimeError before :meth:`start`."""
-        if self._model_thread.ident is None:
+        """Have a worker call a function between two steps. Raises RuntimeError before :meth:`start`."""
+        if self._results_thread.ident is None:
             raise RuntimeError("the engine was not started")
         future: Future[None] = Future()
         with self._lock:
@@ -172,7 +169,7 @@ class Scheduler:
         """The threads live and no step hangs."""
         return (
             self._fault is None
-            and self._model_thread.is_alive()
+            and all(worker.is_alive() for worker in self._workers)
             and self._results_thread.is_alive()
             and self._running_for() < self._config.stall_seconds
         )
@@ -215,43 +212,43 @@ class Scheduler:
             self._refused += 1
         self._observer.on_refused(error.code)
 
-    # The model's thread
+    # The workers
 
-    def _run_model(self) -> None:
+    def _work_on(self) -> None:
         fault: BaseException | None = None
         try:
             self._prepare()
-            while (batch := self._form()) is not None:
-                self._launch(batch)
+            while (flight := self._form()) is not None:
+                self._launch(flight)
         except BaseException as error:
-            logger.critical("the engine's model thread died", exc_info=error)
+            logger.critical("a worker of the engine died", exc_info=error)
             fault = error
         with self._lock:
             self._fault = self._fault or fault
-            self._stopping = self._finished = True
+            self._unfinished -= 1
+            self._stopping = True
+            self._work.notify_all()
             self._landing.notify()
 
-    def _form(self) -> Batch | None:
+    def _form(self) -> Flight | None:
         """Wait for the next batch; None when there will be none any more."""
         while True:
             with self._lock:
                 while not self._calls:
                     timeout = None
-                    if self._fault is not None:
+                    if self._fault is not None or (self._stopping and not self._lanes.queued):
                         return None
-                    if len(self._flights) < MAX_FLIGHTS:
+                    if len(self._flights) < self._most_flights:
                         ready = self._lanes.ready
                         now = time.monotonic()
-                        batch = pick(ready, float("inf") if self._stopping else now, self._policy)
+                        batch = pick(ready, math.inf if self._stopping else now, self._policy, 1 + self._idle)
                         if batch is not None:
-                            self._lanes.take(batch, now)
-                            self._flights.append(_Flight(batch, now, self._lanes.queued))
-                            return batch
-                        if self._stopping:
-                            return None
+                            return self._take(batch, now)
                         if ready:
                             timeout = hold_until(ready, self._policy) - now
+                    self._idle += 1
                     self._work.wait(timeout)
+                    self._idle -= 1
                     self._wakeups += 1
                 function, future = self._calls.popleft()
             try:
@@ -261,9 +258,17 @@ class Scheduler:
             else:
                 future.set_result(None)
 
-    def _launch(self, batch: Batch) -> None:
-        """Begin the step of the newest flight."""
-        flight = self._flights[-1]
+    def _take(self, batch: Batch, now: float) -> Flight:
+        self._lanes.take(batch)
+        flight = Flight(batch, now, self._lanes.queued)
+        self._flights.append(flight)
+        if self._idle and self._lanes.ready:
+            self._work.notify()
+        return flight
+
+    def _launch(self, flight: Flight) -> None:
+        """Begin a step. One that fails is repeated in halves, until the rows that make it fail stand alone."""
+        batch = flight.batch
         try:
             flight.handle = self._runner.launch(batch)
         except DeviceLostError:
@@ -272,25 +277,17 @@ class Scheduler:
             slots = [pending.slot for pending in batch.rows]
             logger.exception("a step of %d rows failed: %s", len(slots), slots)
             if len(slots) > 1:
-                self._split(flight)
+                halves = flight.halves()
+                with self._lock:
+                    self._flights.remove(flight)
+                    self._flights.extend(halves)
+                for half in halves:
+                    self._launch(half)
                 return
             flight.failure = step_failed(slots[0], error)
         with self._lock:
             flight.launched = True
             self._landing.notify()
-
-    def _split(self, flight: _Flight) -> None:
-        """Repeat a step that failed in halves, again and again, until the rows that make it fail stand alone."""
-        batch = flight.batch
-        middle = len(batch.rows) // 2
-        with self._lock:
-            self._flights.remove(flight)
-        for rows in (batch.rows[:middle], batch.rows[middle:]):
-            # The bucket stays: what the other rows get does not depend on their neighbour's failure.
-            half = Batch(batch.lookahead, rows, batch.bucket)
-            with self._lock:
-                self._flights.append(_Flight(half, flight.formed, flight.queued))
-            self._launch(half)
 
     # The results' thread
 
@@ -304,8 +301,8 @@ class Scheduler:
             fault = error
         with self._lock:
             self._fault = self._fault or fault
-            self._work.notify()
-            while not self._finished:
+            self._work.notify_all()
+            while self._unfinished:
                 self._landing.wait()
             lost = self._fault
             self._lanes.abandon_running()
@@ -322,20 +319,19 @@ class Scheduler:
             self._count_failed(len(deliveries))
         self._deliver(deliveries)
 
-    def _land(self) -> _Flight | None:
-        """Wait for the oldest step to be launched; None when there will be none any more."""
+    def _land(self) -> Flight | None:
+        """Wait for a step to be launched; None when there will be none any more."""
         with self._lock:
             while self._fault is None:
-                if self._flights and self._flights[0].launched:
-                    return self._flights[0]
-                if self._finished:
-                    break
+                launched = next((flight for flight in self._flights if flight.launched), None)
+                if launched is not None or not self._unfinished:
+                    return launched
                 self._landing.wait()
                 self._wakeups += 1
         return None
 
-    def _complete(self, flight: _Flight) -> None:
-        """Wait for the oldest step and deliver its results."""
+    def _complete(self, flight: Flight) -> None:
+        """Wait for a step's results and deliver them."""
         rows = flight.batch.rows
         outcomes: list[Outcome]
         if flight.failure is not None:
@@ -352,12 +348,10 @@ class Scheduler:
         deliveries = []
         unwanted = failed = 0
         with self._lock:
-            if len(self._flights) == MAX_FLIGHTS:
-                self._work.notify()
-            self._flights.popleft()
+            self._flights.remove(flight)
             for pending, outcome in zip(rows, outcomes, strict=True):
                 is_error = isinstance(outcome, WavelaneError)
-                if self._lanes.answer(pending, is_error):
+                if self._lanes.answer(pending, is_error, done):
                     deliveries.append(Delivery(pending.slot, outcome))
                     failed += is_error
                 else:
@@ -367,6 +361,8 @@ class Scheduler:
             self._padding += flight.batch.bucket - len(rows)
             self._dropped += unwanted
             self._last_step = done
+            if self._idle and self._lanes.queued:
+                self._work.notify()
         self._deliver(deliveries)
         report = StepReport(
             rows=len(rows),
