@@ -14,6 +14,7 @@ import json
 import random
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from wavelane.errors import ErrorCode, WavelaneError
@@ -49,17 +50,21 @@ class Worker:
         self.lateness: list[float] = []
         """How much later than due this process woke up for a packet (s), in the measured window."""
         self._corpus = corpus
-        self._meters: dict[Meter, None] = {}
         self._start = 0.0
+        self._sessions: set[asyncio.Task[None]] = set()
 
     async def run(self, start: float) -> None:
         """Run all sessions from ``start`` to the end of the plan."""
         self._start = start
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._lane(index)) for index in range(self.plan.sessions)]
-            await _sleep_until(start + self.plan.measured_to)
-            for task in tasks:
+        lanes = [asyncio.create_task(self._lane(index)) for index in range(self.plan.sessions)]
+        await asyncio.wait(lanes, timeout=start + self.plan.measured_to - clock(), return_when=asyncio.FIRST_EXCEPTION)
+        failed = [lane for lane in lanes if lane.done()]
+        while running := [task for task in (*lanes, *self._sessions) if not task.done()]:
+            for task in running:
                 task.cancel()
+            await asyncio.wait(running)
+        for lane in failed:
+            lane.result()  # a fault of this program, not of the server
 
     def snapshot(self) -> dict[str, Any]:
         """Counts, and the sessions finished since the last call."""
@@ -74,38 +79,51 @@ class Worker:
         }
 
     async def _lane(self, index: int) -> None:
-        """One session after the other."""
+        """One session after the other: the next starts when the audio of the last has been sent, not when its final has
+        come, so that a slow server gets no relief from its own delay."""
         rng = random.Random(self.plan.seed + index)
         await _sleep_until(self._start + self.plan.ramp * index / max(1, self.plan.sessions))
         script = self._corpus.tail(rng, self.plan.session_seconds)
         while True:
-            if not await self._session(script, rng):
+            sent: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            session = asyncio.create_task(self._session(script, rng, sent))
+            self._sessions.add(session)
+            session.add_done_callback(self._sessions.discard)
+            if not await sent:
                 await asyncio.sleep(RETRY_SECONDS * rng.uniform(0.5, 1.5))
             script = self._corpus.script(rng, self.plan.session_seconds)
 
-    async def _session(self, script: Script, rng: random.Random) -> bool:
-        """Run one session; False when it was refused or broke."""
+    async def _session(self, script: Script, rng: random.Random, sent: asyncio.Future[bool]) -> None:
+        """Run one session; ``sent`` becomes True at the end of its audio, False when it was refused or broke."""
         meter = Meter(script.text)
         started = clock()
         transport: Transport | None = None
         self.opened += 1
         try:
             transport = await open_transport(self.plan.url, words=False)
-            await self._converse(transport, script, meter, rng, started)
+            await self._converse(transport, script, meter, rng, started, sent)
         except WavelaneError as error:
             meter.failed(error.code, error.message)
         except TimeoutError:
             meter.failed(ErrorCode.DEADLINE_EXCEEDED, f"no `closed` within {FINAL_TIMEOUT:g} s of the end of the audio")
         finally:
             self.finished.append(meter.finish(clock(), CLOCK_RATE))
+            if not sent.done():
+                sent.set_result(False)
             if transport is not None:
                 await transport.close()
-        return meter.record.error is None
 
     async def _converse(
-        self, transport: Transport, script: Script, meter: Meter, rng: random.Random, started: float
+        self,
+        transport: Transport,
+        script: Script,
+        meter: Meter,
+        rng: random.Random,
+        started: float,
+        sent: asyncio.Future[bool],
     ) -> None:
-        await transport.send("configure", self.plan.options)
+        with suppress(DisconnectedError):  # receive() tells why
+            await transport.send("configure", self.plan.options)
         match await transport.receive():
             case Ready():
                 meter.record.ready = clock() - started
@@ -114,20 +132,19 @@ class Worker:
             case other:
                 raise connection_lost(self.plan.url, f"{other!r} instead of ready")
         receiver = asyncio.create_task(self._receive(transport, meter))
-        self.active += 1
-        sending = True
         try:
-            await self._send(transport, script, meter, rng)
-            self.active -= 1
-            sending = False
+            self.active += 1
+            try:
+                with suppress(DisconnectedError):  # the receiver tells why
+                    await self._send(transport, script, meter, rng)
+                    sent.set_result(True)
+            finally:
+                self.active -= 1
             async with asyncio.timeout(FINAL_TIMEOUT):
                 await receiver
-        except DisconnectedError:
-            async with asyncio.timeout(FINAL_TIMEOUT):
-                await receiver  # raises what the server said
-            raise connection_lost(self.plan.url, "sending failed") from None
+            if not sent.done():
+                raise connection_lost(self.plan.url, "closed before the end of the audio")
         finally:
-            self.active -= sending
             receiver.cancel()
             await asyncio.gather(receiver, return_exceptions=True)
 
@@ -185,17 +202,20 @@ async def _main() -> None:
     _write("ready")
     start = float(await asyncio.to_thread(sys.stdin.readline))
     running = asyncio.create_task(worker.run(start))
-    await _sleep_until(start + plan.measured_from)
-    cpu = time.process_time()
+    measuring = asyncio.create_task(_cores(start + plan.measured_from, start + plan.measured_to))
     while not running.done():
         await asyncio.wait([running], timeout=SNAPSHOT_SECONDS)
         _write("snapshot", **worker.snapshot())
     await running
-    _write(
-        "done",
-        cpu_cores=(time.process_time() - cpu) / max(1e-9, clock() - (start + plan.measured_from)),
-        lateness=worker.lateness,
-    )
+    _write("done", cpu_cores=await measuring, lateness=worker.lateness)
+
+
+async def _cores(begin: float, end: float) -> float:
+    """Mean processor use of this process (cores) between two times."""
+    await _sleep_until(begin)
+    start, used = clock(), time.process_time()
+    await _sleep_until(end)
+    return (time.process_time() - used) / max(1e-9, clock() - start)
 
 
 def main() -> None:

@@ -1,0 +1,147 @@
+"""What a load run gave: percentiles, counts, accuracy, and whether the generator itself was the bottleneck."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane_client.load.meter import SessionRecord
+from wavelane_client.load.plan import Plan
+
+GENERATOR_LATE_SECONDS = 0.02
+"""p99 of the generator's own delay past which its figures are not the server's."""
+_NOT_WORD = re.compile(r"[^\w']+")
+
+
+@dataclass(slots=True)
+class Result:
+    """Raw measurements of a run; times in seconds on the monotonic clock."""
+
+    plan: Plan
+    start: float
+    records: list[SessionRecord] = field(default_factory=list)
+    counts: list[tuple[float, int, float, int]] = field(default_factory=list)
+    """(time, sessions sending, audio seconds sent so far, messages received so far), twice a second."""
+    lateness: list[float] = field(default_factory=list)
+    """Of packets, in the measured window (s)."""
+    generator_cores: float = 0.0
+    """Processor use of all worker processes in the measured window (cores)."""
+    server_cores: float | None = None
+    server_rss_bytes: int | None = None
+    """Largest resident memory of the server."""
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Start and end of the measured time."""
+        return self.start + self.plan.measured_from, self.start + self.plan.measured_to
+
+    def measured(self) -> list[SessionRecord]:
+        """Sessions that ended in the window."""
+        begin, end = self.window
+        return [record for record in self.records if begin <= record.at <= end]
+
+    def partial_lags(self) -> list[tuple[float, float]]:
+        """(arrival, lag) of the partials that arrived in the window, by arrival."""
+        begin, end = self.window
+        return sorted((at, lag) for record in self.records for at, lag in record.partial_lags if begin <= at <= end)
+
+    def finals(self) -> list[float]:
+        """End of audio to final of the sessions that ended in the window."""
+        return [record.final for record in self.measured() if record.final is not None]
+
+    def errors(self) -> Counter[str]:
+        """Sessions broken by an error at any time of the run, by code."""
+        return Counter(record.error for record in self.records if record.error and not record.refused)
+
+    def refused(self) -> Counter[str]:
+        """Sessions refused at any time of the run, by code."""
+        return Counter(record.error for record in self.records if record.error and record.refused)
+
+
+def percentile(values: Sequence[float], q: float) -> float | None:
+    """The smallest value that at least ``q`` (0 to 1) of all do not exceed (nearest rank); None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def summarise(values: Sequence[float]) -> dict[str, float | int | None]:
+    """Count, p50, p95, p99 and maximum, in milliseconds."""
+    milliseconds = [1000 * value for value in values]
+
+    def shown(value: float | None) -> float | None:
+        return None if value is None else round(value, 2)
+
+    return {
+        "count": len(values),
+        "p50_ms": shown(percentile(milliseconds, 0.50)),
+        "p95_ms": shown(percentile(milliseconds, 0.95)),
+        "p99_ms": shown(percentile(milliseconds, 0.99)),
+        "max_ms": shown(max(milliseconds, default=None)),
+    }
+
+
+def normalise(text: str) -> str:
+    """Lower case, words only, apostrophes kept: what word error rates are counted on."""
+    return " ".join(_NOT_WORD.sub(" ", text.lower()).split())
+
+
+def word_error_rate(records: Sequence[SessionRecord]) -> dict[str, float | int] | None:
+    """WER over the complete sessions that have a reference; None when there are none."""
+    pairs = [(normalise(r.reference), normalise(r.text)) for r in records if r.complete and r.reference is not None]
+    pairs = [(reference, text) for reference, text in pairs if reference]
+    if not pairs:
+        return None
+    try:
+        import jiwer
+    except ImportError:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG, "word error rates need the extra `load`: pip install 'wavelane[load]'"
+        ) from None
+    output = jiwer.process_words([reference for reference, _ in pairs], [text for _, text in pairs])
+    words = output.hits + output.substitutions + output.deletions
+    return {"wer": round(output.wer, 4), "words": words, "sessions": len(pairs)}
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """The report of a run as plain values: what ``--json`` writes."""
+    begin, end = result.window
+    records = result.measured()
+    inside = [count for count in result.counts if begin <= count[0] <= end]
+    seconds = inside[-1][0] - inside[0][0] if len(inside) > 1 else 0.0
+
+    def rate(column: int) -> float | None:
+        return round((inside[-1][column] - inside[0][column]) / seconds, 2) if seconds else None
+
+    lateness = summarise(result.lateness)
+    late = lateness["p99_ms"]
+    return {
+        "plan": result.plan.to_json(),
+        "measured_seconds": round(result.plan.duration, 2),
+        "sessions": result.plan.sessions,
+        "sessions_sending_mean": round(sum(c[1] for c in inside) / len(inside), 2) if inside else None,
+        "audio_seconds_per_second": rate(2),
+        "messages_per_second": rate(3),
+        "sessions_finished": sum(record.complete for record in records),
+        "ready": summarise([r.ready for r in records if r.ready is not None]),
+        "first_partial": summarise([r.first_partial for r in records if r.first_partial is not None]),
+        "partial_lag": summarise([lag for _, lag in result.partial_lags()]),
+        "final": summarise(result.finals()),
+        "accuracy": word_error_rate(records),
+        "errors": dict(result.errors()),
+        "refused": dict(result.refused()),
+        "messages_of_errors": sorted({r.error_message for r in result.records if r.error_message})[:10],
+        "generator": {
+            "cores": round(result.generator_cores, 3),
+            "cores_per_session": round(result.generator_cores / result.plan.sessions, 5),
+            "delay": lateness,
+            "bottleneck": late is not None and late > 1000 * GENERATOR_LATE_SECONDS,
+        },
+        "server": None
+        if result.server_cores is None
+        else {"cores": round(result.server_cores, 3), "rss_mb": round((result.server_rss_bytes or 0) / 1e6, 1)},
+    }

@@ -1,0 +1,81 @@
+"""The largest number of sessions that a server carries: doubling, then bisection."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from wavelane_client.load.report import Result, percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One number of sessions and whether the server carried it."""
+
+    sessions: int
+    carried: bool
+    reason: str
+    """What the decision rests on."""
+    generator_late: bool = False
+    """The generator was late itself: a failed stage may be its fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of a search."""
+
+    sessions: int
+    """Most sessions carried; 0 when not even one was."""
+    stages: tuple[Stage, ...]
+    limited: bool
+    """The search stopped at its limit, not the server's."""
+
+
+async def find_max(
+    measure: Callable[[int], Awaitable[Stage]], *, first: int, limit: int, resolution: float = 0.06
+) -> Found:
+    """Search for the most sessions that are carried.
+
+    A number that fails is tried once more before it counts: one hiccup of a shared machine is not its capacity.
+
+    Args:
+        measure: runs a stage.
+        first: sessions of the first stage.
+        limit: never try more.
+        resolution: stop when the uncertainty is below this part of the result.
+    """
+    stages: list[Stage] = []
+
+    async def carried(sessions: int) -> bool:
+        for _ in range(2):
+            stages.append(await measure(sessions))
+            if stages[-1].carried:
+                return True
+        return False
+
+    good, bad = 0, limit + 1
+    sessions = min(first, limit)
+    while bad - good > max(1, resolution * good):
+        if await carried(sessions):
+            good = sessions
+        else:
+            bad = sessions
+        sessions = min(2 * good, limit) if bad > limit else (good + bad) // 2
+        if sessions in (good, bad):
+            break
+    return Found(good, tuple(stages), limited=good >= limit)
+
+
+def judge(result: Result, bound_seconds: float) -> Stage:
+    """Whether a run meets the bound: p95 of end-of-audio to final, no session refused or broken."""
+    late = percentile(result.lateness, 0.99)
+    sessions = result.plan.sessions
+    faults = result.errors() + result.refused()
+    p95 = percentile(result.finals(), 0.95)
+    late_itself = late is not None and late > bound_seconds / 10
+    if faults:
+        what = ", ".join(f"{count} {code}" for code, count in faults.most_common())
+        return Stage(sessions, False, f"sessions failed: {what}", late_itself)
+    if p95 is None:
+        return Stage(
+            sessions, False, "no session ended in the measured time: make it or the sessions longer or shorter"
+        )
+    return Stage(sessions, p95 < bound_seconds, f"p95 of end of audio to final {1000 * p95:.0f} ms", late_itself)
