@@ -1,0 +1,77 @@
+"""Real speech through real sockets gives what the same model gives offline."""
+
+import json
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from support.server import Server
+from wavelane.audio.decoder import decode_bytes
+from wavelane.audio.limits import DecoderLimits
+from wavelane.audio.resample import Resampler
+from wavelane.decode.words import WordBuilder
+from wavelane.events import Closed, Final, Partial
+from wavelane.model.base import LoadedModel
+from wavelane.model.checkpoint import load_model
+from wavelane.model.embedded import embedded_path
+from wavelane.model.offline import transcribe_tokens
+from wavelane.work import Samples
+from wavelane_client import connect
+
+SPEECH = Path(__file__).parents[1] / "data" / "speech"
+UTTERANCES = [json.loads(line) for line in (SPEECH / "manifest.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return load_model(embedded_path())
+
+
+def read(name: str) -> Samples:
+    rate, block = decode_bytes((SPEECH / name).read_bytes(), DecoderLimits())
+    resampler = Resampler(rate)
+    return np.concatenate([resampler.push(block[0]), resampler.flush()])
+
+
+def offline(model: LoadedModel, name: str, lookahead: int) -> str:
+    builder = WordBuilder(model.spec.vocabulary, model.spec.frame_samples)
+    for token in transcribe_tokens(model, read(name), lookahead=lookahead):
+        builder.add(token, 0)
+    return builder.text
+
+
+async def live(url: str, name: str, **options: object) -> tuple[str, list[str]]:
+    """The text of all finals, and the partials."""
+    async with connect(url, encoding="container", **options) as stream:
+        data = (SPEECH / name).read_bytes()
+        for start in range(0, len(data), 1_000):
+            await stream.send(data[start : start + 1_000])
+        await stream.end()
+        events = [event async for event in stream]
+    assert isinstance(events[-1], Closed)
+    finals = [event for event in events if isinstance(event, Final)]
+    return " ".join(f.text for f in finals if f.text), [event.text for event in events if isinstance(event, Partial)]
+
+
+@pytest.mark.parametrize("lookahead", [6, 0])
+@pytest.mark.parametrize("transport", ["ws", "grpc"])
+async def test_word_errors_live_are_those_of_the_offline_run(
+    server: Server, model: LoadedModel, transport: str, lookahead: int
+) -> None:
+    url = server.ws if transport == "ws" else f"grpc://{server.grpc}"
+    references, heard_live, heard_offline = [], [], []
+    for utterance in UTTERANCES:
+        text, _ = await live(url, utterance["audio_filepath"], lookahead=lookahead, vad={"kind": "off"})
+        references.append(utterance["text"])
+        heard_live.append(text)
+        heard_offline.append(offline(model, utterance["audio_filepath"], lookahead))
+    assert abs(jiwer.wer(references, heard_live) - jiwer.wer(references, heard_offline)) <= 0.001
+    assert heard_live == heard_offline
+
+
+@pytest.mark.parametrize("kind", ["webrtc", "silero"])
+async def test_words_come_through_the_gate(server: Server, kind: str) -> None:
+    text, _ = await live(server.ws, "commands.flac", vad={"kind": kind})
+    assert jiwer.wer("go left five zero", text) <= 0.5
