@@ -48,6 +48,8 @@ class PacketDecoder:
         context = av.CodecContext.create(stream.codec, "r")
         assert isinstance(context, av.AudioCodecContext), "all decoders here are audio"
         context.thread_count = 1
+        if stream.codec == "flac":
+            context.options = {"err_detect": "crccheck+explode"}
         if stream.extradata:
             context.extradata = stream.extradata
         self._context = context
@@ -68,7 +70,7 @@ class PacketDecoder:
             if self._stream.codec in _RESILIENT and self._faults <= _MAX_FAULTS:
                 return
             where = f" after {self._position / self.rate:.2f} s" if self.rate else ""
-            raise corrupt(self._container, f"a packet does not decode{where} ({_reason(error)})") from None
+            raise corrupt(self._container, f"a packet does not decode{where} ({reason(error)})") from None
         self._faults = 0
         self._skip += packet.skip
         yield from self._blocks(frames, packet, len(packet.data))
@@ -146,5 +148,6 @@ def to_block(frame: av.AudioFrame) -> Block:
     return np.ascontiguousarray(samples, np.float32)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What FFmpeg says, as part of a sentence."""
     return (getattr(error, "strerror", None) or str(error)).lower()

@@ -12,13 +12,13 @@ from typing import Literal
 
 import av
 
-from wavelane.audio.codec import PacketDecoder, to_block
+from wavelane.audio.codec import PacketDecoder, reason, to_block
 from wavelane.audio.demux import Demuxer, Packet, Stream
 from wavelane.audio.elementary import ElementaryParser
 from wavelane.audio.flac import FlacParser
 from wavelane.audio.limits import DecoderLimits, Expansion, check_format, corrupt
 from wavelane.audio.ogg import OggParser
-from wavelane.audio.pcm import FORMATS, Block, PcmDecoder
+from wavelane.audio.pcm import FORMATS, Block, PcmDecoder, checked
 from wavelane.audio.wav import WavParser
 from wavelane.audio.webm import WebmParser
 from wavelane.errors import ErrorCode, WavelaneError
@@ -191,15 +191,18 @@ class _HeldDecoder:
         expansion.account(len(self._data), 0, 1)
         try:
             with av.open(io.BytesIO(self._data), "r", format="mp4") as file:
-                if not file.streams.audio:
-                    raise corrupt("MP4", "it has no audio track")
-                stream = file.streams.audio[0]
+                stream = next((stream for stream in file.streams.audio if stream.codec_context is not None), None)
+                if stream is None:
+                    raise corrupt("MP4", "it has no audio track of a known codec")
                 stream.codec_context.thread_count = 1
                 for frame in file.decode(stream):
+                    rate, channels = frame.sample_rate, frame.layout.nb_channels
                     if self.rate is None:
-                        check_format("MP4", frame.sample_rate, frame.layout.nb_channels, self._limits)
-                        self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                    expansion.account(0, frame.samples, frame.sample_rate)
-                    yield to_block(frame)
-        except av.FFmpegError as error:
-            raise corrupt("MP4", (error.strerror or "it does not decode").lower()) from None
+                        check_format("MP4", rate, channels, self._limits)
+                        self.rate, self.channels = rate, channels
+                    if (rate, channels) != (self.rate, self.channels):
+                        raise corrupt("MP4", f"it changes to {channels} channels at {rate} Hz midway")
+                    expansion.account(0, frame.samples, rate)
+                    yield from checked(to_block(frame), expansion.samples - frame.samples)
+        except (av.FFmpegError, ValueError) as error:
+            raise corrupt("MP4", reason(error)) from None

@@ -70,7 +70,8 @@ class Expansion:
     def __init__(self, limits: DecoderLimits) -> None:
         self._limits = limits
         self._bytes = 0
-        self._samples = 0
+        self.samples = 0
+        """Samples of each channel so far."""
 
     def account(self, coded: int, samples: int, rate: int) -> None:
         """Count a packet of ``coded`` bytes that became ``samples`` samples of each channel at ``rate`` Hz.
@@ -79,8 +80,8 @@ class Expansion:
             WavelaneError: INVALID_AUDIO when the samples are more than the bytes can honestly hold.
         """
         self._bytes += coded
-        self._samples += samples
-        seconds = self._samples / rate
+        self.samples += samples
+        seconds = self.samples / rate
         limits = self._limits
         if seconds > limits.free_seconds + limits.max_seconds_per_megabyte * self._bytes / 1e6:
             raise WavelaneError(
