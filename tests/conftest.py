@@ -1,6 +1,10 @@
+import os
 from collections.abc import Iterator
 
 import pytest
+
+# Tests step small batches beside servers of their own: a second thread would mostly wait for the first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from support.server import Server, start_server
 
