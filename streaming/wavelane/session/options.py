@@ -33,11 +33,11 @@ class VadOptions(_Options):
 
     kind: VadKind = "webrtc"
     """Detector; ``off`` feeds everything to the encoder and takes silence from the decoder."""
-    mode: Annotated[int, Field(ge=0, le=3)] = 1
+    mode: Annotated[int, Field(ge=0, le=3)] = 2
     """Aggressiveness of the webrtc detector: 3 takes the least for speech."""
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Speech probability at which the silero detector hears speech."""
-    min_speech_ms: Annotated[int, Field(ge=0, le=2_000)] = 60
+    min_speech_ms: Annotated[int, Field(ge=0, le=2_000)] = 100
     """Speech shorter than this does not open the gate (ms)."""
     min_silence_ms: Annotated[int, Field(ge=0, le=10_000)] = 300
     """Silence shorter than this does not count as a pause (ms)."""

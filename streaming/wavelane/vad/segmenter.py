@@ -32,7 +32,7 @@ class SegmenterOptions:
     """Probability at which a frame is speech."""
     off: float = 0.35
     """Probability below which a frame of a speaking stream is silence; between the two the last judgement holds."""
-    min_speech: int = 960
+    min_speech: int = 1_600
     """Speech shorter than this (samples) starts nothing."""
     min_silence: int = 4_800
     """Silence shorter than this (samples) stops nothing."""

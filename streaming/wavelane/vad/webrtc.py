@@ -1,4 +1,10 @@
-"""The detector of the WebRTC project: Gaussian mixtures over the energies of six sub-bands, fixed point."""
+"""The detector of the WebRTC project: Gaussian mixtures over the energies of six sub-bands, fixed point.
+
+Mode 2, frames of 20 ms and 100 ms of least speech were chosen on 44 utterances (read sentences, commands, wake words)
+between pauses: with 300 ms of pre-roll 0.0 % of the speech is lost in digital silence, 0.7 % in background noise 20 dB
+below the speech, where the gate stays open after 2 % of the utterances. At 10 dB it stays open after half of them, in
+any mode that does not lose words: silero is for such places.
+"""
 
 import numpy as np
 import webrtcvad
@@ -22,7 +28,7 @@ class WebRtcDetector:
         WavelaneError: INVALID_CONFIG for another mode or frame.
     """
 
-    def __init__(self, mode: int = 1, frame_ms: int = 20) -> None:
+    def __init__(self, mode: int = 2, frame_ms: int = 20) -> None:
         if mode not in range(4):
             raise WavelaneError(ErrorCode.INVALID_CONFIG, f"vad.mode must be 0, 1, 2 or 3, not {mode}")
         if frame_ms not in _FRAME_MS:
