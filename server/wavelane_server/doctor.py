@@ -104,8 +104,7 @@ def _models() -> list[Finding]:
 
 _LIBRARIES = (
     # module, distribution, area, what it is for, how to add it
-    ("av", "av", "audio", "WAV, FLAC, Ogg/WebM Opus and MP3", "pip install av"),
-    ("soxr", "soxr", "audio", "sample rates other than the model's", "pip install soxr"),
+    ("av", "av", "audio", "WAV, FLAC, Ogg/WebM Opus and MP3; sample rates other than the model's", "pip install av"),
     (
         "webrtcvad",
         "webrtcvad-wheels",

@@ -6,6 +6,7 @@ import pytest
 from support.encode import encode, reference, tones
 from wavelane.audio.container import HEAD_BYTES, detect
 from wavelane.audio.decoder import decode_bytes, open_decoder
+from wavelane.audio.webm import unlace
 from wavelane.errors import ErrorCode, WavelaneError
 
 # Container, codec, rate, channels, sample format.
@@ -23,6 +24,8 @@ KINDS = {
     "flac-24": ("flac", "flac", 48_000, 1, "s32"),
     "ogg-opus": ("ogg", "libopus", 48_000, 1, None),
     "ogg-opus-stereo": ("ogg", "libopus", 48_000, 2, None),
+    "ogg-vorbis": ("ogg", "vorbis", 44_100, 2, None),
+    "webm-vorbis": ("webm", "vorbis", 44_100, 2, None),
     "ogg-flac": ("ogg", "flac", 16_000, 1, None),
     "webm-opus": ("webm", "libopus", 48_000, 1, None),
     "webm-opus-stereo": ("webm", "libopus", 48_000, 2, None),
@@ -115,6 +118,28 @@ def test_samples_come_while_the_stream_arrives(name, milliseconds):
         if at > 1_000:
             lags.append((at / len(data) * seconds - out / rate) * 1_000)
     assert np.median(lags) <= milliseconds
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (0, b"one"),
+        (1, bytes([2, 255, 5, 3]) + b"a" * 260 + b"bcd" + b"rest"),
+        (2, bytes([2]) + b"abcdef"),
+        # EBML lacing: the first size as it is, the second as a difference, here -257 in two bytes.
+        (3, bytes([2, 0x41, 0x04, 0x5E, 0xFE]) + b"a" * 260 + b"bcd" + b"rest"),
+    ],
+)
+def test_laced_blocks(kind, body):
+    frames = unlace(body, kind)
+    expected = {0: [b"one"], 2: [b"ab", b"cd", b"ef"]}.get(kind, [b"a" * 260, b"bcd", b"rest"])
+    assert frames == expected
+
+
+@pytest.mark.parametrize(("kind", "body"), [(1, b""), (1, bytes([1, 9]) + b"short"), (3, b"\1\0"), (3, b"\2\x81\x80x")])
+def test_laced_blocks_that_do_not_add_up(kind, body):
+    with pytest.raises(WavelaneError, match="laced block"):
+        unlace(body, kind)
 
 
 def wav(audio_bytes, *, tag=1, channels=1, rate=16_000, bits=16, length=None, extra=b""):

@@ -25,12 +25,13 @@ def encode(
     layout = {1: "mono", 2: "stereo"}[len(audio)]
     target = io.BytesIO()
     with av.open(target, "w", format=container, options=options) as file:
-        stream = file.add_stream(codec, rate=rate, layout=layout)
+        experimental = {"strict": "experimental"} if codec == "vorbis" else None
+        stream = file.add_stream(codec, rate=rate, layout=layout, options=experimental)
         if sample_format:
             stream.format = sample_format
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio), format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
-        frame_size = stream.codec_context.frame_size or 1024
+        frame_size = stream.codec_context.frame_size or 64
         convert = av.AudioResampler(stream.format.name, layout, rate, frame_size=frame_size)
         for part in [*convert.resample(frame), *convert.resample(None)]:
             file.mux(stream.encode(part))

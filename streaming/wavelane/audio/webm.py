@@ -55,7 +55,7 @@ class WebmParser(Parser):
     _track: int | None = None
     _rate = 48_000
     _skip = 0
-    """Samples of codec delay still to drop; FFmpeg's Opus decoder drops its own."""
+    """Samples of codec delay still to drop; FFmpeg's Opus and Vorbis decoders drop their own."""
     _segment_end: int | None = None
 
     def feed(self, data: bytes) -> Iterator[Stream | Packet]:
@@ -126,7 +126,7 @@ class WebmParser(Parser):
             channels = int.from_bytes(audio.get(_CHANNELS, b"\1"), "big")
             private = track.get(_PRIVATE, b"")
             delay = int.from_bytes(track.get(_DELAY, b""), "big")
-            self._skip = 0 if codec == "opus" else round(delay * self._rate / _NANOSECONDS)
+            self._skip = 0 if codec in ("opus", "vorbis") else round(delay * self._rate / _NANOSECONDS)
             if codec == "flac":
                 private = private[8:42] if private.startswith(b"fLaC") else private
             return Stream(codec=codec, extradata=private, rate=self._rate, channels=channels)
@@ -140,7 +140,7 @@ class WebmParser(Parser):
         if track[0] != self._track:
             return
         flags = body[track[1] + 2]
-        frames = _unlace(body[track[1] + 3 :], flags >> 1 & 3)
+        frames = unlace(body[track[1] + 3 :], flags >> 1 & 3)
         discard = padding * self._rate // _NANOSECONDS
         for index, frame in enumerate(frames):
             if frame:
@@ -155,7 +155,7 @@ def _float(data: bytes, default: float) -> float:
     return float(value) if 0 < value < 1e9 else default
 
 
-def _unlace(data: bytes, kind: int) -> list[bytes]:
+def unlace(data: bytes, kind: int) -> list[bytes]:
     """Frames of a laced block (RFC 9559, section 10.3): none, Xiph, fixed or EBML lacing."""
     if kind == 0:
         return [data]
