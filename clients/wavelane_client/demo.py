@@ -95,12 +95,12 @@ class Demo:
         """Latencies in a line."""
         parts = []
         if self.first_word is not None:
-            parts.append(f"first word {self.first_word:.2f} s after the first audio")
+            parts.append(f"first word {self.first_word:.2f} s")
         if self._partial is not None:
-            parts.append(f"partials {1000 * self._lag:.0f} ms behind the speaker")
+            parts.append(f"partial {1000 * self._lag:.0f} ms behind the speaker")
         if self._finals:
             delays = [delay for _, delay in self._finals]
-            parts.append(f"finals {sum(delays) / len(delays):.2f} s after the last word (mean)")
+            parts.append(f"finals {sum(delays) / len(delays):.2f} s after the last word")
         return " · ".join(parts) or "listening …"
 
     def _behind(self, now: float, at: int) -> float:

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "Start a server, play a recording into it, and watch the words appear.",
     "models": "List, fetch, inspect, convert and verify models.",
     "load": "Measure what a server carries: latency, errors and accuracy under load.",
+    "figures": "Measure what this machine carries, as the README shows it.",
     "doctor": "Say what was found on this machine, and what is missing for which feature.",
 }
 """Name of each command, whose module is ``wavelane_server.cli.<name>`` and holds it as ``command``; short help."""
