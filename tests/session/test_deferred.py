@@ -32,6 +32,8 @@ class DeferredDriver(Driver):
             detector = EnergyDetector()
             self.session.receive_judgements(work.lane, detector.push(work.windows.reshape(-1)))
         super().pump(everything=everything)
+        if everything and not self.session.closed:
+            self.pump(everything=True)
 
 
 def deferred(_: SessionOptions) -> DeferredDetector:

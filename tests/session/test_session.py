@@ -1,4 +1,6 @@
 import math
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +184,17 @@ def test_lookahead_changes_with_the_next_stream() -> None:
     assert set(driver.toy.lookaheads) == {0}
     driver.audio(linear16(speech([(2.0, TWO)])))
     assert driver.toy.lookaheads[-1] == 13
+
+
+def test_bytes_that_hold_much_audio_are_decoded_in_bursts() -> None:
+    data = Path(str(resources.files("wavelane_client") / "data" / "demo.opus")).read_bytes()
+    session = Session(SessionOptions.model_validate({"encoding": "container", "vad": {"kind": "off"}}), SPEC)
+    session.receive_audio(data)
+    session.receive_end()
+    heard = [session.received]
+    while session.more:
+        session.resume()
+        heard.append(session.received)
+    assert len(heard) >= 4
+    assert heard == sorted(set(heard))
+    assert heard[-1] / 16_000 == pytest.approx(20.1, abs=0.1)

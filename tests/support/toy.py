@@ -131,6 +131,9 @@ class Driver:
             self.log += self.session.events()
             keep = self._delay if self._random is None else self._random.randrange(6)
             if not self._due or (not everything and len(self._due) <= keep):
-                return
+                if not self.session.more:
+                    return
+                self.session.resume()
+                continue
             self.session.receive_result(self.toy.step(self._due.pop(0)))
             self.log += self.session.events()

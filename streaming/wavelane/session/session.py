@@ -4,13 +4,15 @@ No clock, thread, socket or model: time is counted in samples, so a test feeds b
 bytes give the same finals however they are split and whenever they come.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.audio.channels import select_channels
 from wavelane.audio.decoder import AudioDecoder, DecoderLimits, open_decoder
+from wavelane.audio.pcm import Block
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Flushed
 from wavelane.session.lane import Lane
@@ -23,6 +25,9 @@ from wavelane.work import Chunk, StepResult, VadWork
 
 SILERO_WINDOW = 512
 """Samples that silero judges at a time (32 ms), as in :mod:`wavelane.vad.silero`, which needs torch."""
+
+BURST_SECONDS = 5.0
+"""Audio that one call decodes before it asks to be called again (s); a kilobyte of a container can hold a minute."""
 
 DetectorFactory = Callable[[SessionOptions], Detector | None]
 
@@ -67,6 +72,7 @@ class Session:
         self._lanes = [
             Lane(channel, spec, self.options, detectors(self.options), self._events) for channel in range(count)
         ]
+        self._inputs: deque[tuple[Iterator[Block], Mark | None]] = deque()
         self._ended = False
         self._failed = False
         self._closed = False
@@ -96,29 +102,28 @@ class Session:
         """All is said: ``Closed`` was emitted."""
         return self._closed
 
+    @property
+    def more(self) -> bool:
+        """Bytes were taken that are not decoded yet, because they hold much audio: call :meth:`resume`."""
+        return bool(self._inputs)
+
     def receive_audio(self, data: bytes) -> None:
         """Take audio bytes; any split of the same bytes gives the same finals.
 
+        At most about :data:`BURST_SECONDS` of audio are decoded at once, however much the bytes hold; see :attr:`more`.
         Audio that does not decode fails the session: what came before it is finalised first.
         """
-        if self._ended:
-            if not self._failed:
-                self._complain(ErrorCode.INVALID_MESSAGE, "audio after end was ignored; open a new session for it")
-            return
-        try:
-            for block in self._decoder.feed(data):
-                self._push(block)
-        except WavelaneError as error:
-            self.receive_failure(error)
+        if not self._ended:
+            self._offer(self._decoder.feed(data))
+        elif not self._failed:
+            self._complain(ErrorCode.INVALID_MESSAGE, "audio after end was ignored; open a new session for it")
 
     def receive_flush(self) -> None:
         """Finalise what was heard and stay open; answered by ``Flushed``."""
         if self._ended:
             self._complain(ErrorCode.INVALID_MESSAGE, "flush after end was ignored; end finalises by itself")
-            return
-        for lane in self._lanes:
-            lane.finish(Mark.FLUSH)
-        self._settle()
+        else:
+            self._offer((), Mark.FLUSH)
 
     def receive_end(self) -> None:
         """No more audio: finalise and close."""
@@ -126,14 +131,28 @@ class Session:
             self._complain(ErrorCode.INVALID_MESSAGE, "a second end was ignored")
             return
         self._ended = True
-        try:
-            for block in self._decoder.finish():
-                self._push(block)
-        except WavelaneError as error:
-            self._complain(error.code, error.message)
-        for lane in self._lanes:
-            lane.finish(Mark.END)
-        self._settle()
+        self._offer(self._decoder.finish(), Mark.END)
+
+    def resume(self) -> None:
+        """Go on with what :attr:`more` says is left, by another burst."""
+        budget = BURST_SECONDS
+        while self._inputs and budget > 0:
+            blocks, mark = self._inputs[0]
+            try:
+                block = next(blocks, None)
+                if block is not None:
+                    self._push(block)
+                    budget -= block.shape[1] / self._decoder.sample_rate
+                    continue
+            except WavelaneError as error:
+                if mark is None:
+                    self._inputs.clear()
+                    self._fail(error)
+                    return
+                self._complain(error.code, error.message)
+            self._inputs.popleft()
+            if mark is not None:
+                self._finish(mark)
 
     def receive_options(self, values: object) -> SessionOptions:
         """Change options mid-stream.
@@ -150,14 +169,10 @@ class Session:
         return self.options
 
     def receive_failure(self, error: WavelaneError) -> None:
-        """The client broke a rule: the failure is told, what was heard is finalised, the session closes."""
-        if self._ended:
-            return
-        self._ended = self._failed = True
-        self._events.append(Failed(code=error.code, message=error.message, fatal=True))
-        for lane in self._lanes:
-            lane.finish(Mark.END)
-        self._settle()
+        """The client broke a rule: the failure is told, what was decoded is finalised, the session closes."""
+        if not self._ended:
+            self._inputs.clear()
+            self._fail(error)
 
     def receive_error(self, error: WavelaneError) -> None:
         """No results will come any more: what is known becomes finals, and the session closes."""
@@ -166,6 +181,7 @@ class Session:
         if not self._failed:
             self._events.append(Failed(code=error.code, message=error.message, fatal=True))
         self._ended = self._failed = True
+        self._inputs.clear()
         for lane in self._lanes:
             lane.abandon()
         self._settle()
@@ -202,7 +218,24 @@ class Session:
         self._events.clear()
         return events
 
-    def _push(self, block: NDArray[np.float32]) -> None:
+    def _offer(self, blocks: Iterable[Block], mark: Mark | None = None) -> None:
+        """Queue audio that is decoded as it is asked for, and what follows it."""
+        waiting = bool(self._inputs)
+        self._inputs.append((iter(blocks), mark))
+        if not waiting:
+            self.resume()
+
+    def _finish(self, mark: Mark) -> None:
+        for lane in self._lanes:
+            lane.finish(mark)
+        self._settle()
+
+    def _fail(self, error: WavelaneError) -> None:
+        self._ended = self._failed = True
+        self._events.append(Failed(code=error.code, message=error.message, fatal=True))
+        self._finish(Mark.END)
+
+    def _push(self, block: Block) -> None:
         streams = select_channels(block, self.options.channel)
         if len(streams) != len(self._lanes):
             raise WavelaneError(
