@@ -17,6 +17,7 @@ from wavelane_server.adapters.base import (
     Reconfigure,
 )
 from wavelane_server.bridge import LiveSession, Recognizer
+from wavelane_server.logs import get_logger
 from wavelane_server.outbox import Outbox
 
 In = TypeVar("In")
@@ -35,6 +36,7 @@ class Link(Protocol[In, Out]):
 
         Raises:
             VanishedError: the client is gone.
+            WavelaneError: INVALID_MESSAGE; nothing more can be understood.
         """
 
     def send(self, message: Out) -> Awaitable[None]:
@@ -71,6 +73,7 @@ class Conversation(Generic[In, Out]):
         self._live: LiveSession | None = None
         self._over: WavelaneError | None = None
         """A fatal error before there was a session."""
+        self._refused = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._listening = False
@@ -89,7 +92,8 @@ class Conversation(Generic[In, Out]):
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._write())
         overflow = asyncio.create_task(self._outbox.overflowed.wait())
-        tasks = {reader, writer, overflow}
+        refusal = asyncio.create_task(self._refused.wait())
+        tasks = {reader, writer, overflow, refusal}
         try:
             waiting = set(tasks)
             while True:
@@ -99,12 +103,20 @@ class Conversation(Generic[In, Out]):
                     return self._failure()
                 if overflow in done:
                     raise _slow(f"{self._limits.send_buffer} results wait for it (setting limits.send_buffer)")
+                if refusal in done:
+                    return self._over
                 if reader in done:
                     reader.result()
-                    if self._over is not None and self._refuse_by_status:
-                        return self._over
         except WavelaneError as error:
             # The client does not read, so it cannot be told anything but the status.
+            if self._live is not None:
+                self._live.failure = error
+            return error
+        except VanishedError:
+            raise
+        except Exception:
+            get_logger().exception("a conversation failed")
+            error = WavelaneError(ErrorCode.INTERNAL, "a fault of the server ended this session; it was logged")
             if self._live is not None:
                 self._live.failure = error
             return error
@@ -127,7 +139,11 @@ class Conversation(Generic[In, Out]):
                 await self._live.writable()
             self._heard_at = self._loop.time()
             self._listening = True
-            message = await link.receive()
+            try:
+                message = await link.receive()
+            except WavelaneError as error:
+                self._fail(error)
+                return
             self._listening = False
             if message is None:
                 await self._half_close()
@@ -146,8 +162,6 @@ class Conversation(Generic[In, Out]):
                         await self._obey(command)
                 except WavelaneError as error:
                     self._complain(error)
-            if self._over is not None and self._refuse_by_status:
-                return
 
     async def _obey(self, command: Command) -> None:
         live = self._live
@@ -205,7 +219,9 @@ class Conversation(Generic[In, Out]):
             self._live.fail(error)
         elif self._over is None:
             self._over = error
-            if not self._refuse_by_status:
+            if self._refuse_by_status:
+                self._refused.set()
+            else:
                 self._outbox.put(Failed(code=error.code, message=error.message, fatal=True))
                 self._outbox.put(Closed(received=0))
 

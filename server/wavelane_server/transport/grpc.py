@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -29,13 +30,16 @@ class _Link:
         self._context = context
 
     async def receive(self) -> pb.StreamRequest | None:
-        message = await self._context.read()
+        try:
+            message = await self._context.read()
+        except DecodeError as error:
+            raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"the bytes are no StreamRequest: {error}") from None
         return None if message is grpc.aio.EOF else message
 
     async def send(self, message: pb.StreamResponse) -> None:
         try:
             await self._context.write(message)
-        except (grpc.RpcError, grpc.aio.AbortError, asyncio.InvalidStateError):
+        except (grpc.RpcError, grpc.aio.BaseError):
             raise VanishedError from None
 
     def size(self, message: pb.StreamRequest) -> int:
@@ -59,8 +63,17 @@ class _Recognizer(pb_grpc.SpeechRecognizerServicer):
         except WavelaneError as refused:
             error = refused
         if error is not None:
+            await self._end(context, error)
+
+    async def _end(self, context: Any, error: WavelaneError) -> None:
+        """The status; a client that has gone, or never reads, does not get it."""
+        try:
             async with asyncio.timeout(ABORT_TIMEOUT_S):
                 await context.abort(grpc.StatusCode[error.status.grpc], error.message, self._metadata(error))
+        except grpc.aio.AbortError:
+            raise
+        except (grpc.aio.BaseError, TimeoutError):
+            return
 
     def _metadata(self, error: WavelaneError) -> tuple[tuple[str, str], ...]:
         metadata = [("wavelane-error-code", error.code.value)]
