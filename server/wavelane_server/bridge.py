@@ -11,6 +11,10 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wavelane.engine import Engine
 from wavelane.engine.base import Delivery, Outcome
@@ -22,6 +26,7 @@ from wavelane.session.session import DetectorFactory, Session, make_detector
 from wavelane.work import Chunk
 from wavelane_server.adapters.base import Configured, ModelInfo, Ready
 from wavelane_server.config import Config
+from wavelane_server.judges import Judges
 from wavelane_server.limits import decoder_limits
 from wavelane_server.logs import get_logger
 from wavelane_server.metrics import Metrics
@@ -51,6 +56,7 @@ class Recognizer:
         self.metrics = metrics
         self.draining = False
         self.live: set[LiveSession] = set()
+        self.judges = Judges()
         self._detectors = detectors
         self._engine: Engine | None = None
         self._tenants: dict[Slot, tuple[LiveSession, int]] = {}
@@ -125,6 +131,8 @@ class Recognizer:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
         options = parse_options(values, base=self.config.session)
+        if options.vad.kind == "silero":
+            self.judges.check()
         session = Session(options, engine.spec, limits=decoder_limits(self.config.limits), detectors=self._detectors)
         slots: list[Slot] = []
         try:
@@ -217,7 +225,9 @@ class LiveSession:
         self._frame_s = self._engine.spec.features.hop / self._engine.spec.features.sample_rate
         self._off_loop_bytes = OFF_LOOP_CONTAINER_BYTES if session.options.encoding == "container" else OFF_LOOP_BYTES
         self._busy = False
-        self._deferred: list[tuple[int, Outcome]] = []
+        self._deferred: list[tuple[Callable[[int, Any], None], int, object]] = []
+        self._windows_out = 0
+        self._streams = recognizer.judges.open(self, session.lanes) if session.options.vad.kind == "silero" else []
         self._late: WavelaneError | None = None
         self._drained: asyncio.Future[None] | None = None
         self._arrivals: deque[tuple[int, float]] = deque()
@@ -251,31 +261,11 @@ class LiveSession:
         return self._closed
 
     async def receive_audio(self, data: bytes) -> None:
-        """Take audio; large messages are decoded off the event loop. Not to be called again before it returned."""
-        if self._closed:
-            return
-        if len(data) <= self._off_loop_bytes:
-            self._guard(self._session.receive_audio, data)
-        else:
-            await self._off_loop(self._session.receive_audio, data)
-        received = self._session.received
-        if received > self._received:
-            self._arrivals.append((received, self._loop.time()))
-            self._recognizer.metrics.audio.inc((received - self._received) / self._engine.spec.features.sample_rate)
-            self._received = received
-        backlog = self._session.backlog_ms
-        done = received - backlog * self._engine.spec.features.sample_rate // 1000
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < done:
-            self._arrivals.popleft()
-        if backlog > self._max_backlog_s * 1000 and not self._session.ended:
-            self.fail(
-                WavelaneError(
-                    ErrorCode.BACKLOG_EXCEEDED,
-                    f"{backlog / 1000:.1f} s of audio wait to be recognised, and the limit is {self._max_backlog_s:g} "
-                    "s (setting engine.max_backlog_seconds): send smaller messages",
-                )
-            )
-        self._advance()
+        """Take audio; returns when all of it is decoded, which waits for the engine where it holds much.
+
+        Large messages are decoded off the event loop. Not to be called again before it returned.
+        """
+        await self._decode(len(data) > self._off_loop_bytes, self._session.receive_audio, data)
 
     def flush(self) -> None:
         """Finalise what was heard and stay open."""
@@ -285,14 +275,8 @@ class LiveSession:
 
     async def end(self) -> None:
         """No more audio. A container's tail is decoded off the event loop."""
-        if self._closed:
-            return
         self._asked_at = self._loop.time()
-        if self._session.options.encoding == "container":
-            await self._off_loop(self._session.receive_end)
-        else:
-            self._guard(self._session.receive_end)
-        self._advance()
+        await self._decode(self._session.options.encoding == "container", self._session.receive_end)
 
     def reconfigure(self, values: object) -> None:
         """Change options; answered by ``Configured``. Raises INVALID_CONFIG and changes nothing."""
@@ -315,6 +299,7 @@ class LiveSession:
             return
         self._closed = True
         self._recognizer.forget(self, self._slots)
+        self._recognizer.judges.close(self._streams)
         for waiting in self._waiting:
             waiting.clear()
         self._deferred.clear()
@@ -333,8 +318,8 @@ class LiveSession:
         """Wait until more audio is welcome: while the engine works on more than the limit, the client has to wait."""
         while (
             not self._closed
-            and not self._session.ended
-            and any(self._in_flight)
+            and (self._session.more or not self._session.ended)
+            and self._awaiting
             and self._session.backlog_ms > self._limits.backpressure_ms
         ):
             self._drained = self._loop.create_future()
@@ -342,11 +327,65 @@ class LiveSession:
 
     def deliver(self, lane: int, outcome: Outcome) -> None:
         """Take the engine's answer to the oldest chunk of a lane."""
+        self._when_free(self._take, lane, outcome)
+
+    def judge(self, lane: int, outcome: NDArray[np.float32] | WavelaneError) -> None:
+        """Take the speech detector's answer to the oldest windows of a lane."""
+        self._when_free(self._take_judgement, lane, outcome)
+
+    @property
+    def _awaiting(self) -> bool:
+        """An answer of the engine or the detector will come."""
+        return any(self._in_flight) or self._windows_out > 0
+
+    async def _decode(self, off_loop: bool, call: Callable[..., object], *arguments: object) -> None:
+        """Give input to the session, and go on as long as it holds more; the engine keeps up in between."""
+        while not self._closed:
+            if off_loop:
+                await self._off_loop(call, *arguments)
+            else:
+                self._guard(call, *arguments)
+            self._account()
+            self._advance()
+            if not self._session.more:
+                return
+            await self.writable()
+            call, arguments = self._session.resume, ()
+
+    def _account(self) -> None:
+        """Note what arrived when, and refuse what is more than may wait."""
+        rate = self._engine.spec.features.sample_rate
+        received = self._session.received
+        if received > self._received:
+            self._arrivals.append((received, self._loop.time()))
+            self._recognizer.metrics.audio.inc((received - self._received) / rate)
+            self._received = received
+        backlog = self._session.backlog_ms
+        done = received - backlog * rate // 1000
+        while len(self._arrivals) > 1 and self._arrivals[0][0] < done:
+            self._arrivals.popleft()
+        if backlog > self._max_backlog_s * 1000 and not self._session.ended:
+            self.fail(
+                WavelaneError(
+                    ErrorCode.BACKLOG_EXCEEDED,
+                    f"{backlog / 1000:.1f} s of audio wait to be recognised, and the limit is {self._max_backlog_s:g} "
+                    "s (setting engine.max_backlog_seconds): send smaller messages",
+                )
+            )
+
+    def _when_free(self, take: Callable[[int, Any], None], lane: int, outcome: object) -> None:
         if self._busy:
-            self._deferred.append((lane, outcome))
-            return
-        self._take(lane, outcome)
-        self._advance()
+            self._deferred.append((take, lane, outcome))
+        elif not self._closed:
+            take(lane, outcome)
+            self._advance()
+
+    def _take_judgement(self, lane: int, outcome: NDArray[np.float32] | WavelaneError) -> None:
+        if isinstance(outcome, WavelaneError):
+            self._guard(self._session.receive_error, outcome)
+        else:
+            self._windows_out -= len(outcome)
+            self._guard(self._session.receive_judgements, lane, outcome)
 
     def _take(self, lane: int, outcome: Outcome) -> None:
         if isinstance(outcome, WavelaneError):
@@ -363,7 +402,8 @@ class LiveSession:
         finally:
             self._busy = False
         while self._deferred and not self._closed:
-            self._take(*self._deferred.pop(0))
+            take, lane, outcome = self._deferred.pop(0)
+            take(lane, outcome)
         if self._late is not None:
             self.fail(self._late)
 
@@ -396,10 +436,13 @@ class LiveSession:
             self._outbox.put(event, self._since(event))
         if self._session.closed:
             self.close()
-        elif self._session.backlog_ms <= self._limits.backpressure_ms or not any(self._in_flight):
+        elif self._session.backlog_ms <= self._limits.backpressure_ms or not self._awaiting:
             self._wake()
 
     def _submit(self) -> None:
+        while (work := self._session.next_windows()) is not None:
+            self._windows_out += len(work.windows)
+            self._recognizer.judges.submit(self._streams[work.lane], work)
         while (chunk := self._session.next_chunk()) is not None:
             self._waiting[chunk.lane].append(chunk)
         try:

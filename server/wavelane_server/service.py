@@ -97,6 +97,7 @@ class Service:
         if self._grpc is not None:
             self._grpc.set_serving(True)
         self._tasks.append(asyncio.create_task(self.metrics.sample_loop_delay()))
+        self._tasks.append(asyncio.create_task(self.recognizer.judges.load()))
 
     async def drain(self) -> None:
         """Refuse new sessions; let those in progress finish, then end them with their finals."""
@@ -130,6 +131,7 @@ class Service:
         for task in sampler:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.recognizer.judges.stop()
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop, False, 1.0)
 

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from wavelane.errors import ErrorCode, WavelaneError
 
 _log = logging.getLogger(__name__)
-
-Key = object
-"""Whatever tells the caller which of its streams a judgement is about; the service never looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,8 @@ class Judged:
 class Stream:
     """One stream's place in the service. Made by :meth:`VadService.open`."""
 
-    key: Key
+    key: Any
+    """Tells the caller which of its streams this is; the service never looks at it."""
     state: NDArray[np.float32]
     queue: deque[tuple[NDArray[np.float32], bool]] = field(default_factory=deque)
     open: bool = True
@@ -68,7 +66,7 @@ class VadService:
         self._thread = threading.Thread(target=self._run, name="wavelane-vad", daemon=True)
         self._thread.start()
 
-    def open(self, key: Key) -> Stream:
+    def open(self, key: Any) -> Stream:
         """A place for a stream."""
         return Stream(key, self._network.init_state(1)[0])
 
