@@ -42,8 +42,11 @@ def decode(recording: Path) -> np.ndarray[Any, Any]:
 
 
 def write_wav(path: Path, *parts: float | np.ndarray[Any, Any]) -> Path:
-    """A WAV of recordings, and silences given in seconds."""
-    samples = [np.zeros(int(part * RATE), np.int16) if isinstance(part, (int, float)) else part for part in parts]
+    """A WAV of recordings, and silences given in seconds, which hold a faint noise as those of real microphones do."""
+    noise = np.random.default_rng(0)
+    samples = [
+        part if isinstance(part, np.ndarray) else noise.integers(-3, 4, int(part * RATE), np.int16) for part in parts
+    ]
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -64,7 +67,7 @@ class Faults:
 
         def console(message: Any) -> None:
             if message.type in ("error", "warning"):
-                failed = "ERR_" in message.text or "Failed to load resource" in message.text
+                failed = any(part in message.text for part in ("ERR_", "Failed to load", "WebSocket connection to"))
                 (self.network if failed else self.errors).append(message.text)
 
         page.on("console", console)

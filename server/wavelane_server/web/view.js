@@ -160,7 +160,7 @@ export class View {
       element("lookahead-hint"),
       idle
         ? "Sound awaited before a word is written. Longer gives better text."
-        : "A change counts from the next speech on.",
+        : "Changes count from the next speech on.",
     );
     const empty = !state.entries.some((entry) => entry.kind === "utterance");
     for (const id of ["copy", "save-text", "save-srt"]) /** @type {HTMLButtonElement} */ (element(id)).disabled = empty;
@@ -186,15 +186,16 @@ export class View {
    * @param {State} state
    * @param {Figures} figures
    */
-  #renderFigures({ config, result, source }, figures) {
+  #renderFigures({ config, result }, figures) {
     setText(element("latency"), milliseconds(figures.latencyMs));
     setText(element("summary-latency"), figures.latencyMs === null ? "" : milliseconds(figures.latencyMs));
     setText(element("final-delay"), milliseconds(figures.finalDelayMs));
     setText(element("lag"), milliseconds(result?.lagMs ?? null));
-    const rate = config && config.encoding !== "container" ? `${config.sample_rate / 1000} kHz` : null;
-    setText(element("rate"), rate ?? (config ? "the file’s" : "–"));
+    setText(element("rate"), config ? `${config.sample_rate / 1000} kHz` : "–");
     setText(element("processed"), result ? clockTime(result.processed) : "–");
-    element("speed-row").hidden = source?.kind === "microphone" || figures.speed === null;
+    const file = figures.speed !== null; // which says its own sample rate
+    element("rate-row").hidden = file;
+    element("speed-row").hidden = !file;
     setText(element("speed"), figures.speed === null ? "–" : `${figures.speed.toFixed(1)}×`);
   }
 }
