@@ -7,12 +7,13 @@ import jiwer
 import numpy as np
 import pytest
 
+from support.encode import encode
 from support.server import Server
 from wavelane.audio.decoder import decode_bytes
 from wavelane.audio.limits import DecoderLimits
 from wavelane.audio.resample import Resampler
 from wavelane.decode.words import WordBuilder
-from wavelane.events import Closed, Final, Partial
+from wavelane.events import Closed, Failed, Final, Partial
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import embedded_path
@@ -75,3 +76,19 @@ async def test_word_errors_live_are_those_of_the_offline_run(
 async def test_words_come_through_the_gate(server: Server, kind: str) -> None:
     text, _ = await live(server.ws, "commands.flac", vad={"kind": kind})
     assert jiwer.wer("go left five zero", text) <= 0.5
+
+
+async def test_a_message_that_holds_a_minute_is_recognised_whole(server: Server) -> None:
+    """More than may wait for the engine: it is decoded as the engine keeps up."""
+    minute = np.tile(read("commands.flac"), 12)[None, :]
+    data = encode("ogg", "libopus", 16_000, minute)
+    async with connect(server.ws, encoding="container", vad={"kind": "off"}) as stream:
+        await stream.send(data)
+        await stream.end()
+        events = [event async for event in stream]
+    assert not [event for event in events if isinstance(event, Failed)]
+    finals = [event for event in events if isinstance(event, Final)]
+    assert len(" ".join(final.text for final in finals).split()) >= 24
+    closed = events[-1]
+    assert isinstance(closed, Closed)
+    assert closed.received / 16_000 == pytest.approx(minute.shape[1] / 16_000, abs=0.1)
