@@ -46,7 +46,10 @@ def to_srt(finals: Iterable[Final], *, label_channels: bool = False) -> str:
 
 def to_vtt(finals: Iterable[Final], *, label_channels: bool = False) -> str:
     """WebVTT subtitles (https://www.w3.org/TR/webvtt1/); ``&``, ``<`` and ``>`` are escaped."""
-    blocks = [f"{_timing(cue, '.')}\n" + "".join(f"{_escape(line)}\n" for line in cue.lines) for cue in cues(finals)]
+    blocks = [
+        f"{_timing(cue, '.')}\n" + "".join(f"{_escape(line)}\n" for line in cue.lines)
+        for cue in cues(finals, label_channels=label_channels)
+    ]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
