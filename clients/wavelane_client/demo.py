@@ -1,4 +1,4 @@
-"""The bundled recording through a real WebSocket at real-time pace, shown live on a terminal or as plain lines."""
+"""A recording through a real WebSocket at real-time pace, shown live on a terminal or as plain lines."""
 
 import time
 from collections.abc import Callable
@@ -41,9 +41,13 @@ class Demo:
         self._live: Live | None = None
         self._last_line = ""
 
-    async def run(self, url: str, options: dict[str, Any]) -> None:
-        """Stream the recording. Raises WavelaneError like :func:`wavelane_client.transcribe.transcribe`."""
-        with as_file(files("wavelane_client") / "data" / "demo.opus") as path:
+    async def run(self, url: str, options: dict[str, Any], audio: str | None = None) -> None:
+        """Stream a file, or the bundled recording.
+
+        Raises:
+            WavelaneError: like :func:`wavelane_client.transcribe.transcribe`.
+        """
+        with nullcontext(audio) if audio else as_file(files("wavelane_client") / "data" / "demo.opus") as path:
             source = PcmFile(str(path))
             terminal = self.console.is_terminal
             self._live = Live(console=self.console, refresh_per_second=12, transient=True) if terminal else None

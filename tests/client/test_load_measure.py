@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Alternative, Closed, Final, Partial
 from wavelane_client.load.corpus import BYTES_PER_SECOND, DEMO_TEXT, PAUSE_SECONDS, Corpus, Utterance, load_corpus
-from wavelane_client.load.figures import histogram_quantile
+from wavelane_client.load.figures import histogram_quantile, to_markdown
 from wavelane_client.load.meter import Meter, SessionRecord
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, normalise, percentile, summary, word_error_rate
@@ -210,3 +210,35 @@ def test_a_plan_is_shared_out_whole():
     assert [share.sessions for share in shares] == [3, 3, 2, 2]
     assert len({share.seed for share in shares}) == 4
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_figures_as_markdown():
+    load = {
+        **summary(make_result([0.1, 0.2])),
+        "loop_delay_p99_ms": 4.25,
+        "server": {"cores": 1.5, "rss_mb": 300.0},
+        "accuracy": {"wer": 0.125, "words": 8, "sessions": 2},
+    }
+    figures = {
+        "machine": {
+            "date": "2026-01-02T03:04:05+00:00",
+            "processor": "P",
+            "cores": 2,
+            "memory_gb": 8.0,
+            "system": "Linux 6",
+            "python": "3.11.9",
+        },
+        "model": {"name": "m", "head": "ctc"},
+        "audio": "a.jsonl",
+        "bound_ms": 300.0,
+        "seconds_to_ready": 2.5,
+        "memory": {"server_mb": 300.0, "idle_session_kb": 20.0, "active_session_kb": 60.0},
+        "lookaheads": [{"lookahead": 6, "streams": 120, "loads": [load]}],
+    }
+    text = to_markdown(figures)
+    assert "on 2026-01-02: P, 2 cores, 8 GB, Linux 6, Python 3.11.9; model m (ctc)" in text
+    assert "| real-time streams sustained, lookahead 6 (p95 end of audio to final < 300 ms) | 120 |" in text
+    assert "| start to ready | 2.5 s |" in text
+    assert "| 6 | 4 | 50 / 50 / 50 | 100 / 200 / 200 | 2 | 4.2 | 12.5 % | 1.50, 0.00 |" in text
+    columns = {line.count("|") for line in text.split("\n\n")[2].splitlines()}
+    assert len(columns) == 1

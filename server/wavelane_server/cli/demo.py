@@ -29,6 +29,7 @@ _STARTED = time.perf_counter()
 )
 @click.option("--model", help="Another model than the embedded one: a path, or a name on the hub.")
 @click.option("--lookahead", type=int, help="Encoder frames (80 ms) awaited before one is recognised.")
+@click.option("--audio", help="Another recording than the bundled one: any file that FFmpeg reads.")
 @click.option("--once", is_flag=True, help="Exit after the recording instead of serving on.")
 @click.pass_context
 def command(ctx: click.Context, /, **flags: Any) -> None:
@@ -76,7 +77,7 @@ async def _work(console: Console, server: ServerProcess, flags: dict[str, Any], 
     )
     demo = Demo(console)
     begun = time.perf_counter()
-    await demo.run(server.url, {} if flags["lookahead"] is None else {"lookahead": flags["lookahead"]})
+    await demo.run(server.url, {} if flags["lookahead"] is None else {"lookahead": flags["lookahead"]}, flags["audio"])
     if demo.first_word is not None:
         since_start = begun - _STARTED + demo.first_word
         console.print(
