@@ -79,10 +79,15 @@ def make_app(recognizer: Recognizer) -> Starlette:
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
-        Route("/v1/models", models),
-        Route("/v1/schema", schema),
-        Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
-        WebSocketRoute("/v1/stream", stream),
+        Mount(
+            "/v1",
+            routes=[
+                Route("/models", models),
+                Route("/schema", schema),
+                Route("/audio/transcriptions", transcriptions, methods=["POST"]),
+                WebSocketRoute("/stream", stream),
+            ],
+        ),
         Mount("/", app=_Page(StaticFiles(directory=page, html=True, check_dir=False)), name="page"),
     ]
     middleware = []

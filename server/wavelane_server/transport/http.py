@@ -175,8 +175,8 @@ async def _transcribe(recognizer: Recognizer, values: dict[str, Any], file: Uplo
         live.close()
     if live.failure is not None:
         raise live.failure
-    if warnings and not received:
-        raise WavelaneError(ErrorCode.INVALID_AUDIO, warnings[0])
+    if not received and (warnings or not file.size):
+        raise WavelaneError(ErrorCode.INVALID_AUDIO, warnings[0] if warnings else "the file is empty")
     return Transcript(
         finals=[final for final in finals if final.text],
         received=received,

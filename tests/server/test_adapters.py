@@ -1,0 +1,247 @@
+"""Bytes in, messages out: each protocol without a socket."""
+
+import dataclasses
+import json
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wavelane.errors import STATUS, ErrorCode, WavelaneError
+from wavelane.events import (
+    Alternative,
+    Closed,
+    Endpoint,
+    Event,
+    Failed,
+    Final,
+    Flushed,
+    Partial,
+    SpeechStarted,
+    SpeechStopped,
+    Word,
+)
+from wavelane.session.options import MUTABLE, SessionOptions, parse_options
+from wavelane_protos.wavelane.v1 import asr_pb2 as pb
+from wavelane_server.adapters.base import (
+    Audio,
+    Configure,
+    Configured,
+    End,
+    Flush,
+    KeepAlive,
+    ModelInfo,
+    Outgoing,
+    Ready,
+    Reconfigure,
+    close_reason,
+)
+from wavelane_server.adapters.native import EVENT_TYPES, NativeAdapter
+from wavelane_server.adapters.protobuf import ProtobufAdapter
+from wavelane_server.adapters.schema import message_schema
+
+WORD = Word(text="héllo", start=1600, end=3200, confidence=0.75)
+OPTIONS = SessionOptions(model="m", language="en", lookahead=6, channel="separate", channels=2)
+EVENTS: list[Outgoing] = [
+    Ready(
+        session="s",
+        config=OPTIONS,
+        model=ModelInfo(name="m", languages=("en",), lookaheads=(6, 0), default_lookahead=6, head="ctc"),
+    ),
+    Configured(config=OPTIONS),
+    SpeechStarted(channel=1, at=2**40),
+    SpeechStopped(channel=0, at=7),
+    Partial(channel=0, utterance=3, text="héllo", stable=2, words=(WORD,), start=0, processed=9, lag_ms=80),
+    Endpoint(channel=0, utterance=3, at=4, reason="no_text"),
+    Final(
+        channel=0,
+        utterance=3,
+        alternatives=(Alternative(text="héllo", confidence=0.75, words=(WORD,)),),
+        start=0,
+        end=4,
+        processed=9,
+        lag_ms=0,
+        reason="max_utterance",
+    ),
+    Flushed(at=3),
+    Failed(code=ErrorCode.OVERLOADED, message="no", fatal=True),
+    Closed(received=12),
+]
+
+
+def test_every_event_has_a_message() -> None:
+    assert {type(event) for event in EVENTS} == set(EVENT_TYPES)
+    assert {*get_args(Event), Ready, Configured} == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: EVENT_TYPES[type(event)])
+def test_json_has_the_fields_of_the_event(event: Any) -> None:
+    (text,) = NativeAdapter().send(event)
+    message = json.loads(text)
+    assert message.pop("type") == EVENT_TYPES[type(event)]
+    expected = dataclasses.asdict(event)
+    if "config" in expected:
+        expected["config"] = event.config.model_dump(mode="json")
+        assert parse_options(message["config"]) == event.config
+    assert message == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: EVENT_TYPES[type(event)])
+def test_json_fits_the_schema(event: Any) -> None:
+    (text,) = NativeAdapter().send(event)
+    definitions = message_schema()["$defs"]
+    check(json.loads(text), definitions["ServerMessage"], definitions)
+
+
+def check(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """As much of JSON schema as ours uses."""
+    if "$ref" in schema:
+        check(value, definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
+        return
+    for group in ("oneOf", "anyOf"):
+        if group in schema:
+            fitting = [choice for choice in schema[group] if fits(value, choice, definitions)]
+            assert fitting, (value, schema)
+            assert group == "anyOf" or len(fitting) == 1
+    if "const" in schema:
+        assert value == schema["const"]
+    if "enum" in schema:
+        assert value in schema["enum"]
+    kind = schema.get("type")
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+    if kind in kinds:
+        assert isinstance(value, kinds[kind]), (value, schema)  # type: ignore[arg-type]
+    if kind == "object":
+        assert set(schema.get("required", ())) <= set(value)
+        assert set(value) <= set(schema["properties"]), "a field that the schema does not know"
+        for name, inner in value.items():
+            check(inner, schema["properties"][name], definitions)
+    if kind == "array":
+        for item in value:
+            check(item, schema["items"], definitions)
+
+
+def fits(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> bool:
+    try:
+        check(value, schema, definitions)
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: EVENT_TYPES[type(event)])
+def test_protobuf_has_the_fields_of_the_event(event: Any) -> None:
+    (message,) = ProtobufAdapter().send(event)
+    message = pb.StreamResponse.FromString(message.SerializeToString())
+    assert message.WhichOneof("response") == EVENT_TYPES[type(event)]
+    body = getattr(message, EVENT_TYPES[type(event)])
+    assert {field.name for field in body.DESCRIPTOR.fields} == {field.name for field in dataclasses.fields(event)}
+    for field in dataclasses.fields(event):
+        compare(getattr(event, field.name), getattr(body, field.name), field.name)
+
+
+def compare(ours: Any, theirs: Any, name: str) -> None:
+    if name == "config":
+        again = ProtobufAdapter().receive(pb.StreamRequest(configure=theirs))
+        assert isinstance(again[0], Configure)
+        assert parse_options(again[0].values) == ours
+    elif name == "reason":
+        assert pb.Reason.Name(theirs) == f"REASON_{ours.upper()}"
+    elif dataclasses.is_dataclass(ours):
+        for field in dataclasses.fields(ours):
+            compare(getattr(ours, field.name), getattr(theirs, field.name), field.name)
+    elif isinstance(ours, tuple) and ours and dataclasses.is_dataclass(ours[0]):
+        assert len(ours) == len(theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            compare(mine, other, "")
+    else:
+        assert (list(theirs) if isinstance(ours, tuple) else theirs) == (
+            list(ours) if isinstance(ours, tuple) else ours
+        )
+
+
+def test_protobuf_mirrors_the_options() -> None:
+    assert {field.name for field in pb.Configure.DESCRIPTOR.fields} == set(SessionOptions.model_fields)
+    assert {field.name for field in pb.Reconfigure.DESCRIPTOR.fields} == set(MUTABLE)
+    numbers = {field.name: field.number for field in pb.Configure.DESCRIPTOR.fields}
+    assert all(numbers[field.name] == field.number for field in pb.Reconfigure.DESCRIPTOR.fields)
+    for name, message in (("vad", pb.VadOptions), ("endpoint", pb.EndpointOptions)):
+        options: Any = SessionOptions.model_fields[name].annotation
+        assert {field.name for field in message.DESCRIPTOR.fields} == set(options.model_fields)
+
+
+def test_commands_of_json() -> None:
+    adapter = NativeAdapter()
+    assert adapter.receive(b"\x00\x01") == [Audio(b"\x00\x01")]
+    assert adapter.receive('{"type":"configure","encoding":"mulaw"}') == [Configure({"encoding": "mulaw"})]
+    assert adapter.receive('{"type":"reconfigure","words":false}') == [Reconfigure({"words": False})]
+    assert adapter.receive('{"type":"flush"}') == [Flush()]
+    assert adapter.receive('{"type":"end"}') == [End()]
+    assert adapter.receive('{"type":"keepalive"}') == [KeepAlive()]
+
+
+def test_commands_of_protobuf() -> None:
+    adapter = ProtobufAdapter()
+    configure = pb.Configure(
+        encoding="MULAW",
+        sample_rate=8000,
+        channel=pb.ChannelSelection(index=0),
+        partials=False,
+        vad=pb.VadOptions(kind="OFF", mode=0),
+        endpoint=pb.EndpointOptions(silence_ms=700),
+    )
+    assert adapter.receive(pb.StreamRequest(configure=configure)) == [
+        Configure(
+            {
+                "encoding": "mulaw",
+                "sample_rate": 8000,
+                "channel": 0,
+                "partials": False,
+                "vad": {"kind": "off", "mode": 0},
+                "endpoint": {"silence_ms": 700},
+            }
+        )
+    ]
+    reconfigure = pb.Reconfigure(language="en", words=False)
+    assert adapter.receive(pb.StreamRequest(reconfigure=reconfigure)) == [
+        Reconfigure({"language": "en", "words": False})
+    ]
+    assert adapter.receive(pb.StreamRequest(audio=b"\x01")) == [Audio(b"\x01")]
+    assert adapter.receive(pb.StreamRequest(audio=b"")) == [Audio(b"")]
+    assert adapter.receive(pb.StreamRequest(flush=pb.Flush())) == [Flush()]
+    assert adapter.receive(pb.StreamRequest(end=pb.End())) == [End()]
+    assert adapter.receive(pb.StreamRequest(keepalive=pb.KeepAlive())) == [KeepAlive()]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({"type": "flush", "x": value})))
+def test_no_text_breaks_the_adapter(text: str) -> None:
+    with pytest.raises(WavelaneError) as error:
+        NativeAdapter().receive(text)
+    assert error.value.code is ErrorCode.INVALID_MESSAGE
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_rejections_carry_the_status(code: ErrorCode) -> None:
+    error = WavelaneError(code, "ü" * 200)
+    for adapter in (NativeAdapter(), ProtobufAdapter()):
+        rejection: Any = adapter.reject(error)  # type: ignore[attr-defined]
+        assert (rejection.close_code, rejection.http, rejection.grpc) == (
+            STATUS[code].websocket,
+            STATUS[code].http,
+            STATUS[code].grpc,
+        )
+        assert len(rejection.reason.encode()) <= 123
+        assert len(rejection.messages) == 1
+
+
+def test_a_close_reason_is_cut_between_characters() -> None:
+    assert close_reason("short") == "short"
+    assert close_reason("a" + "ü" * 100) == "a" + "ü" * 61
