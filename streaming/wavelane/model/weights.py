@@ -62,7 +62,8 @@ class Weights:
             )
         self._taken.add(name)
         self.parameters += tensor.numel()
-        return tensor.to(torch.float32).reshape(shape)
+        # A copy of our own: what a file was mapped to is not aligned, which costs time and gives other last digits.
+        return tensor.to(torch.float32, copy=True).reshape(shape)
 
     def linear(self, name: str, outputs: int, inputs: int, bias: bool = True) -> tuple[Tensor, Tensor]:
         """Weight [outputs, inputs] and bias [outputs] (zeros where there is none)."""

@@ -5,7 +5,6 @@ Names and meaning of the options are those of NeMo 3.0 (``ConformerEncoder``, ``
 """
 
 import math
-import pickle
 import re
 import zipfile
 from collections.abc import Mapping
@@ -32,6 +31,8 @@ _HEADS: dict[str, tuple[HeadName, ...]] = {
 }
 _CONFIG = "model_config.yaml"
 _WEIGHTS = "model_weights.ckpt"
+_DEEPEST = 64
+"""Levels of a configuration; NeMo's own have ten."""
 
 _IGNORED = re.compile(r"preprocessor\.|spec_augmentation\.|loss\.|encoder\.pos_enc\.|.*\.num_batches_tracked$")
 _NAMES = (
@@ -96,8 +97,8 @@ def read_nemo_config(path: Path, name: str, limits: ArchiveLimits | None = None)
 
 def _read_config(archive: Archive, name: str) -> ModelConfig:
     try:
-        data = yaml.load(archive.read(_CONFIG), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        data = _parse_yaml(archive.read(_CONFIG))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise unsupported(name, f"{_CONFIG} is not YAML ({type(error).__name__})", "the one that NeMo wrote") from error
     if not isinstance(data, Mapping):
         raise unsupported(name, f"{_CONFIG} is no mapping", "the one that NeMo wrote")
@@ -122,6 +123,26 @@ def _read_config(archive: Archive, name: str) -> ModelConfig:
         heads=heads,
         transducer=_transducer(options) if "rnnt" in heads else None,
     )
+
+
+def _parse_yaml(text: bytes) -> Any:
+    """Plain YAML values, nested no deeper than ``_DEEPEST``.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+        ValueError: it is nested deeper.
+    """
+    # libyaml's parser is ten times as fast, but composes values by recursion: deep nesting would end the process.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise ValueError(f"nested deeper than {_DEEPEST}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return yaml.load(text, Loader=loader)
 
 
 def _contexts(options: Options) -> list[tuple[int, int]]:
@@ -253,7 +274,9 @@ def _read_weights(archive: Archive, path: Path) -> dict[str, Tensor]:
                     )
             file.seek(0)
             stored = torch.load(file, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except WavelaneError:
+            raise
+        except Exception as error:  # damage shows as nearly any of them: unpickling, index, key, runtime, zip errors
             raise WavelaneError(
                 ErrorCode.MODEL_UNSUPPORTED,
                 f"The weights of {path} cannot be read as plain tensors ({type(error).__name__}); the file is corrupt, "
