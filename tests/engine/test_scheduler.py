@@ -362,6 +362,41 @@ def test_a_sink_that_raises_does_not_stop_the_engine(runner: HandRunner, recorde
     assert len(calls) == 3
 
 
+def test_an_observer_that_raises_does_not_stop_the_engine(runner: HandRunner, recorder: Recorder):
+    class Broken(Recorder):
+        def on_step(self, step: object) -> None:
+            raise RuntimeError("observer")
+
+        on_refused = on_dropped = on_failed = on_step  # type: ignore[assignment]
+
+    runner.allow(10)
+    recorder = Broken()
+    with scheduling(runner, recorder, max_sessions=1) as scheduler:
+        slot = scheduler.open()
+        with pytest.raises(WavelaneError, match="All 1 lanes"):
+            scheduler.open()
+        for sequence in range(2):
+            scheduler.submit(slot, make_chunk(sequence))
+            recorder.wait_for(sequence + 1)
+        assert scheduler.healthy
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_draining_ends_when_the_clients_leave_meanwhile(runner: HandRunner, recorder: Recorder, workers: int):
+    with scheduling(runner, recorder, workers=workers) as scheduler:
+        slot = scheduler.open()
+        for sequence in range(3):
+            scheduler.submit(slot, make_chunk(sequence))
+        runner.launched(1)
+        stopped = threading.Thread(target=scheduler.stop, args=(True, 10))
+        stopped.start()
+        time.sleep(0.02)
+        scheduler.close(slot)
+        runner.allow()
+        stopped.join(2)
+        assert not stopped.is_alive()
+
+
 def test_stop_gives_up_draining_after_its_timeout(runner: HandRunner, recorder: Recorder):
     with scheduling(runner, recorder) as scheduler:
         slot = scheduler.open()

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavelane.engine.batching import Batch
+from wavelane.engine.metrics import StepReport
 from wavelane.errors import WavelaneError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
     """A step that was begun and not yet completed."""
 
@@ -28,3 +29,16 @@ class Flight:
             for rows in (batch.rows[:middle], batch.rows[middle:])
         )
         return first, second
+
+    def report(self, done: float, delivered: float) -> StepReport:
+        """What the observer is told; when the results were on the host and when the sink had them."""
+        batch = self.batch
+        return StepReport(
+            rows=len(batch.rows),
+            bucket=batch.bucket,
+            lookahead=batch.lookahead,
+            wait_s=tuple(self.formed - pending.submitted for pending in batch.rows),
+            step_s=done - self.formed,
+            deliver_s=delivered - done,
+            queued=self.queued,
+        )

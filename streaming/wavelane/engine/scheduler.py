@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from wavelane.engine.base import Delivery, DeviceLostError, Outcome, Sink, StepRunner
 from wavelane.engine.batching import Batch, Policy, hold_until, pick
@@ -27,7 +28,7 @@ from wavelane.engine.config import EngineConfig
 from wavelane.engine.faults import engine_died, shutting_down, step_failed
 from wavelane.engine.flights import Flight
 from wavelane.engine.lanes import Lanes
-from wavelane.engine.metrics import EngineObserver, EngineStats, StepReport
+from wavelane.engine.metrics import EngineObserver, EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import WavelaneError
 from wavelane.work import Chunk
@@ -147,12 +148,12 @@ class Scheduler:
             raise
 
     def close(self, slot: Slot) -> None:
-        """Give a lane up; harmless for one that was closed before."""
+        """Give a lane up. Closing twice is harmless."""
         with self._lock:
             dropped = self._lanes.close(slot)
             self._dropped += dropped
         if dropped:
-            self._observer.on_dropped(dropped)
+            self._tell(self._observer.on_dropped, dropped)
 
     def backlog(self, slot: Slot) -> float:
         """Audio (s) of the lane that was submitted and not yet answered."""
@@ -178,7 +179,7 @@ class Scheduler:
     def stats(self) -> EngineStats:
         """A snapshot."""
         with self._lock:
-            last = self._last_step
+            now = time.monotonic()
             return EngineStats(
                 lanes=self._lanes.pool.live,
                 max_lanes=self._lanes.pool.size,
@@ -191,7 +192,7 @@ class Scheduler:
                 dropped=self._dropped,
                 failed=self._failed,
                 wakeups=self._wakeups,
-                last_step_age=None if last is None else time.monotonic() - last,
+                last_step_age=None if self._last_step is None else now - self._last_step,
                 running_for=self._running_for(),
             )
 
@@ -207,10 +208,16 @@ class Scheduler:
         if self._stopping:
             raise shutting_down()
 
+    def _tell(self, report: Callable[[Any], None], what: object) -> None:
+        try:
+            report(what)
+        except Exception:
+            logger.exception("the engine's observer failed")
+
     def _refuse(self, error: WavelaneError) -> None:
         with self._lock:
             self._refused += 1
-        self._observer.on_refused(error.code)
+        self._tell(self._observer.on_refused, error.code)
 
     # The workers
 
@@ -361,21 +368,12 @@ class Scheduler:
             self._padding += flight.batch.bucket - len(rows)
             self._dropped += unwanted
             self._last_step = done
-            if self._idle and self._lanes.queued:
+            if self._idle and (self._lanes.queued or self._stopping):
                 self._work.notify()
         self._deliver(deliveries)
-        report = StepReport(
-            rows=len(rows),
-            bucket=flight.batch.bucket,
-            lookahead=flight.batch.lookahead,
-            wait_s=tuple(flight.formed - pending.submitted for pending in rows),
-            step_s=done - flight.formed,
-            deliver_s=time.monotonic() - done,
-            queued=flight.queued,
-        )
-        self._observer.on_step(report)
+        self._tell(self._observer.on_step, flight.report(done, time.monotonic()))
         if unwanted:
-            self._observer.on_dropped(unwanted)
+            self._tell(self._observer.on_dropped, unwanted)
         if failed:
             self._count_failed(failed)
 
@@ -390,7 +388,7 @@ class Scheduler:
 
     def _count_failed(self, lanes: int) -> None:
         self._failed += lanes
-        self._observer.on_failed(lanes)
+        self._tell(self._observer.on_failed, lanes)
 
     def _abandon(self) -> None:
         """Drop all that waits; the results' thread tells the lanes when it ends."""
