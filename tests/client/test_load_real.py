@@ -1,6 +1,7 @@
 """`wavelane load` against a real server."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from wavelane_server.cli.load import command
 
 MANIFEST = "tests/data/speech/manifest.jsonl"
+LEMON = Path("tests/data/speech/libri_lemon.opus").resolve()
 
 
 def run(*arguments: str):
@@ -17,20 +19,23 @@ def run(*arguments: str):
 @pytest.mark.parametrize(("transport", "seconds"), [("websocket", 7), ("grpc", 3)])
 def test_four_sessions_for_a_few_seconds(server, tmp_path, transport, seconds):
     target = ("--url", server.ws) if transport == "websocket" else ("--grpc", "--url", f"grpc://{server.grpc}")
+    manifest = tmp_path / "short.jsonl"
+    manifest.write_text(json.dumps({"audio_filepath": str(LEMON), "text": "lemon juice may be added at pleasure"}))
     result = run(
         *target,
-        *("--manifest", MANIFEST, "--sessions", "4", "--ramp", "0.4", "--duration", str(seconds)),
+        *("--manifest", str(manifest), "--sessions", "4", "--ramp", "0.4", "--duration", str(seconds)),
         *("--server-pid", str(server.process.pid), "--lookahead", "0", "--vad", "off", "--processes", "2"),
         *("--json", str(tmp_path / "out.json"), "--png", str(tmp_path / "out.png")),
     )
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["plan"]["options"] == {"lookahead": 0, "vad": {"kind": "off"}}
-    assert report["audio_seconds_per_second"] == pytest.approx(4, rel=0.2)
-    assert report["sessions_sending_mean"] == pytest.approx(4, rel=0.15)
+    assert report["audio_seconds_per_second"] == pytest.approx(4, rel=0.35)
+    assert report["sessions_sending_mean"] == pytest.approx(4, rel=0.35)
     assert report["sessions_finished"] >= 2
     if transport == "websocket":  # long enough for sessions that are heard from their start to their end
-        assert 0 < report["accuracy"]["wer"] < 1
+        assert report["accuracy"]["wer"] > 0
+        assert report["accuracy"]["words"] == 7 * report["accuracy"]["sessions"] > 0
     assert report["final"]["count"] == report["sessions_finished"]
     assert 0 < report["final"]["p50_ms"] < 5000
     assert report["partial_lag"]["count"] > 5
