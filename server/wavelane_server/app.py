@@ -19,7 +19,7 @@ from wavelane_server.adapters.schema import render
 from wavelane_server.bridge import Recognizer
 from wavelane_server.health import livez, metrics, readyz
 from wavelane_server.transport.http import models, transcriptions
-from wavelane_server.transport.websocket import error_response, stream
+from wavelane_server.transport.websocket import Stream, error_response
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -85,7 +85,7 @@ def make_app(recognizer: Recognizer) -> Starlette:
                 Route("/models", models),
                 Route("/schema", schema),
                 Route("/audio/transcriptions", transcriptions, methods=["POST"]),
-                WebSocketRoute("/stream", stream),
+                WebSocketRoute("/stream", Stream()),
             ],
         ),
         Mount("/", app=_Page(StaticFiles(directory=page, html=True, check_dir=False)), name="page"),

@@ -116,10 +116,10 @@ class Conversation(Generic[In, Out]):
             raise
         except Exception:
             get_logger().exception("a conversation failed")
-            error = WavelaneError(ErrorCode.INTERNAL, "a fault of the server ended this session; it was logged")
+            fault = WavelaneError(ErrorCode.INTERNAL, "a fault of the server ended this session; it was logged")
             if self._live is not None:
-                self._live.failure = error
-            return error
+                self._live.failure = fault
+            return fault
         finally:
             if self._idle is not None:
                 self._idle.cancel()

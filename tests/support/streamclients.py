@@ -161,13 +161,33 @@ def _to_proto(fields: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+def _numbers(value: Any, name: str = "") -> Any:
+    """JSON of protobuf writes 64-bit integers as strings."""
+    if isinstance(value, dict):
+        return {key: _numbers(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(inner) for inner in value]
+    return int(value) if name in ("at", "start", "end", "processed", "received") else value
+
+
 def _from_proto(response: pb.StreamResponse) -> dict[str, Any]:
     kind = response.WhichOneof("response")
     body = getattr(response, kind)
     fields = MessageToDict(body, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    for name in ("at", "start", "end", "processed", "received"):
-        if name in fields:
-            fields[name] = int(fields[name])
+    fields = _numbers(fields)
     if "reason" in fields:
         fields["reason"] = fields["reason"].removeprefix("REASON_").lower()
+    if "config" in fields:
+        fields["config"] = _options(fields["config"])
     return {"type": kind, **fields}
+
+
+def _options(config: dict[str, Any]) -> dict[str, Any]:
+    """JSON of the protobuf options to that of the WebSocket protocol."""
+    channel = config["channel"]
+    return {
+        **config,
+        "encoding": config["encoding"].lower(),
+        "vad": {**config["vad"], "kind": config["vad"]["kind"].lower()},
+        "channel": channel["index"] if "index" in channel else channel["mode"].lower(),
+    }

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -54,13 +55,14 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
 
 class _Link:
-    """See :class:`wavelane_server.conversation.Link`."""
+    """See :class:`wavelane_server.conversation.Link`. On ASGI itself: this runs for every 20 ms of every session."""
 
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
 
     async def receive(self) -> str | bytes | None:
-        message = await self._websocket.receive()
+        message = await self._receive()
         if message["type"] == "websocket.disconnect":
             raise VanishedError
         data: bytes | None = message.get("bytes")
@@ -68,16 +70,23 @@ class _Link:
 
     async def send(self, message: str) -> None:
         try:
-            await self._websocket.send({"type": "websocket.send", "text": message})
-        except (WebSocketDisconnect, OSError):
+            await self._send({"type": "websocket.send", "text": message})
+        except OSError:
             raise VanishedError from None
 
     def size(self, message: str | bytes) -> int:
         return len(message)
 
 
-async def stream(websocket: WebSocket) -> None:
-    """``/v1/stream``: the native protocol."""
+class Stream:
+    """``/v1/stream``: the native protocol, as an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        await _converse(WebSocket(scope, receive, send), _Link(receive, send))
+
+
+async def _converse(websocket: WebSocket, link: Link[str | bytes, str]) -> None:
     recognizer: Recognizer = websocket.app.state.recognizer
     try:
         check_origin(websocket.headers, recognizer.config.server.allowed_origins)
@@ -88,7 +97,6 @@ async def stream(websocket: WebSocket) -> None:
     await websocket.accept()
     adapter = NativeAdapter()
     try:
-        link: Link[str | bytes, str] = _Link(websocket)
         failure = await Conversation(recognizer, link, adapter, refuse_by_status=False).run()
     except VanishedError:
         return
