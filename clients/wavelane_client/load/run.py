@@ -99,7 +99,13 @@ class Run:
 
 async def _spawn() -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "wavelane_client.load.worker", stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
+        sys.executable,
+        "-m",
+        "wavelane_client.load.worker",
+        stdin=PIPE,
+        stdout=PIPE,
+        limit=LONGEST_LINE,
+        start_new_session=True,
     )
 
 
