@@ -42,7 +42,7 @@ export class Microphone {
     const context = new AudioContext({ latencyHint: "interactive" });
     try {
       await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
-      const node = new AudioWorkletNode(context, "wavelane-capture", { numberOfOutputs: 0 });
+      const node = new AudioWorkletNode(context, "wavelane-capture");
       return new Microphone(context, stream, node);
     } catch (error) {
       for (const track of stream.getTracks()) track.stop();
@@ -62,7 +62,8 @@ export class Microphone {
     this.#context.onstatechange = () => {
       if (this.#context.state !== "running" && this.#context.state !== "closed") void this.#context.resume();
     };
-    this.#context.createMediaStreamSource(this.#stream).connect(this.#node);
+    // Its output is silent; some browsers run only what leads to the loudspeaker.
+    this.#context.createMediaStreamSource(this.#stream).connect(this.#node).connect(this.#context.destination);
     await this.#context.resume();
     await this.keepAwake();
   }

@@ -3,8 +3,6 @@
 
 /** Bytes for one message: a few seconds of Opus, so that the server can hold back in time. */
 const SLICE_BYTES = 8 * 1024;
-/** How far sending may run ahead of the ear when the file is played (s): decoders need a little more than they give. */
-const AHEAD_SECONDS = 0.3;
 
 /**
  * See `AudioSource` in stream.js. Bytes can't be continued in the middle of a container, so after an interruption the
@@ -13,6 +11,8 @@ const AHEAD_SECONDS = 0.3;
 export class FileSource {
   #offset = 0;
   #player;
+  /** @type {number | null} */
+  #heardFrom = null; // when the beginning was heard, or would have been without pauses (ms)
 
   /**
    * @param {File} file
@@ -50,7 +50,8 @@ export class FileSource {
   #allowed() {
     const player = this.#player;
     if (!player || player.ended || player.error) return this.file.size;
-    return Math.ceil((this.file.size * Math.min(player.duration, player.currentTime + AHEAD_SECONDS)) / player.duration);
+    if (!player.paused) this.#heardFrom = performance.now() - player.currentTime * 1000;
+    return Math.ceil((this.file.size * player.currentTime) / player.duration);
   }
 
   acknowledge() {}
@@ -69,8 +70,7 @@ export class FileSource {
    * @returns {number | null} when the audio there was heard (ms); null if the file is not played
    */
   capturedAt(position) {
-    const player = this.#player;
-    return player ? performance.now() - (player.currentTime - position) * 1000 : null;
+    return this.#heardFrom === null ? null : this.#heardFrom + position * 1000;
   }
 }
 

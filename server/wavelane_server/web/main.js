@@ -173,6 +173,7 @@ async function startMicrophone() {
     dispatch({ type: "notice", level: "error", text });
   } finally {
     starting = false;
+    if (queue.length) void startFiles([]); // dropped while the browser asked for permission
   }
 }
 
@@ -182,10 +183,10 @@ async function startMicrophone() {
  */
 async function startFiles(files) {
   queue.push(...files);
-  if (starting || state.source?.kind === "file") return; // the loop below takes them
+  if (starting) return; // what runs takes them when it is done
   starting = true;
   try {
-    if (stream) await stop();
+    if (stream) await (state.phase === "finishing" ? stream.done : stop());
     for (let file = queue.shift(); file; file = queue.shift()) {
       if (file.size === 0) {
         dispatch({ type: "notice", level: "error", text: `“${file.name}” is empty.` });

@@ -191,7 +191,7 @@ export class View {
     setText(element("summary-latency"), figures.latencyMs === null ? "" : milliseconds(figures.latencyMs));
     setText(element("final-delay"), milliseconds(figures.finalDelayMs));
     setText(element("lag"), milliseconds(result?.lagMs ?? null));
-    setText(element("rate"), config ? `${config.sample_rate / 1000} kHz` : "–");
+    setText(element("rate"), config && config.encoding !== "container" ? `${config.sample_rate / 1000} kHz` : "–");
     setText(element("processed"), result ? clockTime(result.processed) : "–");
     const file = figures.speed !== null; // which says its own sample rate
     element("rate-row").hidden = file;
