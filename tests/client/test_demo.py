@@ -92,6 +92,29 @@ def test_live_view_on_a_terminal():
     assert "Now you" not in text
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_closed_terminal_leaves_no_server_behind():
+    import pty
+
+    ours, theirs = pty.openpty()
+    arguments = command("libri_lemon.opus")
+    port = int(arguments[arguments.index("--port") + 1])
+    process = subprocess.Popen(arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    try:
+        shown = b""
+        while b"Ready in" not in shown:
+            shown += os.read(ours, 65_536)
+        assert not is_free("127.0.0.1", port)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)  # what a terminal that closes sends
+        assert process.wait(30) in (0, 1)
+        assert is_free("127.0.0.1", port)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_given_port_that_is_in_use():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -43,6 +43,8 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     except WavelaneError as error:
         click.echo(f"wavelane: {error.message}", err=True)
         code = 1
+    except OSError:  # the terminal, or the reader of a pipe, is gone
+        os._exit(1)  # without the flush of standard output that would fail again
     ctx.exit(code)
 
 
@@ -63,9 +65,13 @@ async def _demo(console: Console, flags: dict[str, Any]) -> int:
         for task in (work, stop):
             task.cancel()
         await asyncio.gather(work, stop, return_exceptions=True)
-        if stopping.is_set() and server.running:
-            console.print("\nFinishing the sessions in progress … (Ctrl-C again: at once)", style="bright_black")
-        await server.stop()
+        try:
+            if stopping.is_set() and server.running:
+                console.print("\nFinishing the sessions in progress … (Ctrl-C again: at once)", style="bright_black")
+        except OSError:
+            pass  # the terminal is gone
+        finally:
+            await server.stop()
     return 0
 
 
