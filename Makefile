@@ -60,11 +60,9 @@ $(VENV)/.ready-%: pyproject.toml | $(VENV)/bin/python
 	@$(PIP) --editable ".[$*]"
 	@touch $@
 
-browser: # Chromium and node for the browser tests
-	@missing=; command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
-	command -v node >/dev/null 2>&1 || missing="$$missing nodejs"; \
-	if [ -n "$$missing" ]; then echo "Adding$$missing for the browser tests ..."; \
-	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+browser: # for the browser tests
+	@command -v chromium >/dev/null 2>&1 || { echo "Adding chromium for the browser tests ..."; \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

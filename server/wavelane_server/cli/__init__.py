@@ -1,6 +1,7 @@
 """``wavelane``: the command line. Commands are imported when they are called, so that each is as quick as it can be."""
 
 import importlib
+import os
 import sys
 
 import click
@@ -48,6 +49,8 @@ def wavelane() -> None:
 
 def main() -> None:
     """Entry point. Errors meant for users are one sentence, not a traceback."""
+    # Threads of torch that spin while they wait starve whoever shares the cores; read once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         wavelane()
     except WavelaneError as error:
