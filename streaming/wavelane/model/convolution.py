@@ -44,7 +44,7 @@ class Convolution(nn.Module):
         pointwise2, pointwise2_bias = weights.linear(f"{prefix}.pointwise2", d_model, d_model, bias)
         self.register_buffer("pointwise1", pointwise1)
         self.register_buffer("pointwise1_bias", pointwise1_bias)
-        self.register_buffer("depthwise", depthwise)
+        self.register_buffer("depthwise", depthwise.unsqueeze(2))
         self.register_buffer("depthwise_bias", depthwise_bias)
         self.register_buffer("norm", scale)
         self.register_buffer("norm_bias", shift)
@@ -66,9 +66,10 @@ class Convolution(nn.Module):
         if inside is not None:
             gated = gated * inside
         window = torch.cat((past, gated), dim=1)
-        mixed = functional.conv1d(
-            window.transpose(1, 2), self.depthwise, self.depthwise_bias, groups=window.shape[2]
-        ).transpose(1, 2)
+        # As an image of one line with channels last, which torch convolves without converting layouts.
+        image = window.transpose(1, 2).unsqueeze(2)
+        mixed = functional.conv2d(image, self.depthwise, self.depthwise_bias, groups=image.shape[1])
+        mixed = mixed.squeeze(2).transpose(1, 2)
         if self._layer_norm:
             mixed = functional.layer_norm(mixed, mixed.shape[-1:], self.norm, self.norm_bias, NORM_EPSILON)
         y = functional.linear(functional.silu(mixed), self.pointwise2, self.pointwise2_bias)

@@ -66,17 +66,20 @@ class Subsampling(nn.Module):
         width = n_mels
         for _ in range(_LEVELS):
             width = width // 2 + 1
-        self.register_buffer("stem", weights.take(f"{prefix}.conv0.weight", channels, 1, _KERNEL, _KERNEL))
+        stem = weights.take(f"{prefix}.conv0.weight", channels, 1, _KERNEL, _KERNEL)
+        self.register_buffer("stem", stem.flatten(1))
         self.register_buffer("stem_bias", weights.take(f"{prefix}.conv0.bias", channels))
         for level in range(1, _LEVELS):
             depthwise = weights.take(f"{prefix}.conv{level}.depthwise.weight", channels, 1, _KERNEL, _KERNEL)
             depthwise_bias = weights.take(f"{prefix}.conv{level}.depthwise.bias", channels)
             pointwise, pointwise_bias = weights.linear(f"{prefix}.conv{level}.pointwise", channels, channels)
             self.register_buffer(f"depthwise{level}", depthwise)
-            self.register_buffer(f"pointwise{level}", pointwise[:, :, None, None])
+            self.register_buffer(f"pointwise{level}", pointwise)
             # The pointwise convolution is linear: the bias of the depthwise one passes through it.
             self.register_buffer(f"bias{level}", pointwise_bias + pointwise @ depthwise_bias)
         out, out_bias = weights.linear(f"{prefix}.out", d_model, channels * width)
+        # Stored for [channels, mels]; here channels come last.
+        out = out.view(d_model, channels, width).transpose(1, 2).reshape(d_model, width * channels)
         self.register_buffer("out", out * scale)
         self.register_buffer("out_bias", out_bias * scale)
 
@@ -87,13 +90,14 @@ class Subsampling(nn.Module):
             window: the features, zero outside the stream.
             extent: where the stream is; None when every row fills the window.
         """
-        x = functional.pad(window.unsqueeze(1), (2, 1))
-        x = functional.relu_(functional.conv2d(x, self.get_buffer("stem"), self.get_buffer("stem_bias"), stride=2))
+        # Channels last, and products where torch's CPU convolutions would convert layouts: three times as fast.
+        patches = functional.pad(window, (2, 1)).unfold(1, _KERNEL, 2).unfold(2, _KERNEL, 2).flatten(3)
+        x = functional.relu_(functional.linear(patches, self.get_buffer("stem"), self.get_buffer("stem_bias")))
         for level in range(1, _LEVELS):
             if extent is not None:
-                x = x * extent.level(level, x.shape[2])[:, None, :, None]
-            x = functional.pad(x, (2, 1))
+                x = x * extent.level(level, x.shape[1])[:, :, None, None]
+            x = functional.pad(x, (0, 0, 2, 1)).permute(0, 3, 1, 2)
             x = functional.conv2d(x, self.get_buffer(f"depthwise{level}"), stride=2, groups=self._channels)
-            x = functional.conv2d(x, self.get_buffer(f"pointwise{level}"), self.get_buffer(f"bias{level}")).relu_()
-        x = x.transpose(1, 2).flatten(2)
-        return functional.linear(x, self.get_buffer("out"), self.get_buffer("out_bias"))
+            pointwise, bias = self.get_buffer(f"pointwise{level}"), self.get_buffer(f"bias{level}")
+            x = functional.relu_(functional.linear(x.permute(0, 2, 3, 1), pointwise, bias))
+        return functional.linear(x.flatten(2), self.get_buffer("out"), self.get_buffer("out_bias"))
