@@ -1,45 +1,31 @@
 """The only place where asyncio meets the engine.
 
-A :class:`Recognizer` is the server's side of one engine; a :class:`LiveSession` is a session with its lanes. Both live
-on the event loop; the engine's thread only ever calls :meth:`Recognizer.sink`.
+A :class:`Recognizer` is the server's side of one engine; a :class:`wavelane_server.live.LiveSession` is a session with
+its lanes. Both live on the event loop; the engine's thread only ever calls :meth:`Recognizer.sink`.
 """
 
 import asyncio
-import secrets
 import time
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from wavelane.engine import Engine
-from wavelane.engine.base import Delivery, Outcome
+from wavelane.engine.base import Delivery
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import Closed, Event, Failed, Final, Partial
-from wavelane.session.options import SessionOptions, parse_options
+from wavelane.session.options import parse_options
 from wavelane.session.session import DetectorFactory, Session, make_detector
-from wavelane.work import Chunk
-from wavelane_server.adapters.base import Configured, ModelInfo, Ready
+from wavelane_server.adapters.base import ModelInfo, Ready
 from wavelane_server.config import Config
 from wavelane_server.judges import Judges
 from wavelane_server.limits import decoder_limits
-from wavelane_server.logs import get_logger
+from wavelane_server.live import LiveSession
 from wavelane_server.metrics import Metrics
 from wavelane_server.outbox import Outbox
 
 SLICE_S = 0.002
 """Longest time (s) that results are worked off before the event loop gets a turn."""
-
-OFF_LOOP_BYTES = 16_384
-"""Larger messages are decoded on another thread: decoding, resampling and detection of so much takes milliseconds."""
-
-OFF_LOOP_CONTAINER_BYTES = 2_048
-"""The same for containers, whose bytes hold more audio."""
 
 
 class Recognizer:
@@ -114,7 +100,7 @@ class Recognizer:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
 
-    def open(self, values: object, outbox: Outbox) -> "LiveSession":
+    def open(self, values: object, outbox: Outbox) -> LiveSession:
         """A session with its lanes; its first event is ``Ready``.
 
         Args:
@@ -153,7 +139,7 @@ class Recognizer:
         outbox.put(Ready(session=live.id, config=session.options, model=self.model))
         return live
 
-    def forget(self, live: "LiveSession", slots: Sequence[Slot]) -> None:
+    def forget(self, live: LiveSession, slots: Sequence[Slot]) -> None:
         """Give a session's lanes back. Called by the session, once."""
         for slot in slots:
             del self._tenants[slot]
@@ -197,289 +183,3 @@ class Recognizer:
                 self._loop.call_soon(self._work)
                 return
         self._working = False
-
-
-class LiveSession:
-    """A session that holds its lanes. Frees them when it closes, whichever way.
-
-    Args:
-        recognizer: its owner.
-        session: the sans-I/O core.
-        slots: one for each lane.
-        outbox: where its events go.
-    """
-
-    def __init__(self, recognizer: Recognizer, session: Session, slots: Sequence[Slot], outbox: Outbox) -> None:
-        self.id = secrets.token_hex(8)
-        self.failure: WavelaneError | None = None
-        """The fatal error that ended or is ending the session."""
-        self._recognizer = recognizer
-        self._engine = recognizer.engine
-        self._limits = recognizer.config.limits
-        self._max_backlog_s = recognizer.config.engine.max_backlog_seconds
-        self._session = session
-        self._slots = list(slots)
-        self._outbox = outbox
-        self._waiting: list[deque[Chunk]] = [deque() for _ in slots]
-        self._in_flight = [0] * len(slots)
-        self._frame_s = self._engine.spec.features.hop / self._engine.spec.features.sample_rate
-        self._off_loop_bytes = OFF_LOOP_CONTAINER_BYTES if session.options.encoding == "container" else OFF_LOOP_BYTES
-        self._busy = False
-        self._deferred: list[tuple[Callable[[int, Any], None], int, object]] = []
-        self._windows_out = 0
-        self._streams = recognizer.judges.open(self, session.lanes) if session.options.vad.kind == "silero" else []
-        self._late: WavelaneError | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._arrivals: deque[tuple[int, float]] = deque()
-        self._asked_at = 0.0
-        self._received = 0
-        self._closed = False
-        self._broken = False
-        self._loop = asyncio.get_running_loop()
-        self._opened_at = self._loop.time()
-        self._log = get_logger(session=self.id)
-        self._log.info("session opened", lanes=len(slots), **_summary(session.options))
-
-    @property
-    def options(self) -> SessionOptions:
-        """Effective options."""
-        return self._session.options
-
-    @property
-    def received(self) -> int:
-        """Sample clock at the end of the audio received."""
-        return self._received
-
-    @property
-    def ended(self) -> bool:
-        """No more audio is taken."""
-        return self._session.ended
-
-    @property
-    def closed(self) -> bool:
-        """The lanes are free, and no event comes any more."""
-        return self._closed
-
-    async def receive_audio(self, data: bytes) -> None:
-        """Take audio; returns when all of it is decoded, which waits for the engine where it holds much.
-
-        Large messages are decoded off the event loop. Not to be called again before it returned.
-        """
-        await self._decode(len(data) > self._off_loop_bytes, self._session.receive_audio, data)
-
-    def flush(self) -> None:
-        """Finalise what was heard and stay open."""
-        self._asked_at = self._loop.time()
-        self._guard(self._session.receive_flush)
-        self._advance()
-
-    async def end(self) -> None:
-        """No more audio. A container's tail is decoded off the event loop."""
-        self._asked_at = self._loop.time()
-        await self._decode(self._session.options.encoding == "container", self._session.receive_end)
-
-    def reconfigure(self, values: object) -> None:
-        """Change options; answered by ``Configured``. Raises INVALID_CONFIG and changes nothing."""
-        self._outbox.put(Configured(config=self._session.receive_options(values)))
-
-    def fail(self, error: WavelaneError) -> None:
-        """The client broke a rule, or the server ends: what was heard becomes finals, then the session closes."""
-        if self._closed:
-            return
-        if self._busy:
-            self._late = error
-            return
-        self._asked_at = self._loop.time()
-        self._guard(self._session.receive_failure, error)
-        self._advance()
-
-    def close(self) -> None:
-        """Free the lanes at once: nobody listens any more. Harmless when closed."""
-        if self._closed:
-            return
-        self._closed = True
-        self._recognizer.forget(self, self._slots)
-        self._recognizer.judges.close(self._streams)
-        for waiting in self._waiting:
-            waiting.clear()
-        self._deferred.clear()
-        self._wake()
-        if self.failure is not None:
-            self._recognizer.metrics.failures.labels(self.failure.code.value).inc()
-        self._log.info(
-            "session closed",
-            seconds=round(self._loop.time() - self._opened_at, 3),
-            audio_seconds=round(self._received / self._engine.spec.features.sample_rate, 3),
-            complete=self._session.closed,
-            error=None if self.failure is None else self.failure.code.value,
-        )
-
-    async def writable(self) -> None:
-        """Wait until more audio is welcome: while the engine works on more than the limit, the client has to wait."""
-        while (
-            not self._closed
-            and (self._session.more or not self._session.ended)
-            and self._awaiting
-            and self._session.backlog_ms > self._limits.backpressure_ms
-        ):
-            self._drained = self._loop.create_future()
-            await self._drained
-
-    def deliver(self, lane: int, outcome: Outcome) -> None:
-        """Take the engine's answer to the oldest chunk of a lane."""
-        self._when_free(self._take, lane, outcome)
-
-    def judge(self, lane: int, outcome: NDArray[np.float32] | WavelaneError) -> None:
-        """Take the speech detector's answer to the oldest windows of a lane."""
-        self._when_free(self._take_judgement, lane, outcome)
-
-    @property
-    def _awaiting(self) -> bool:
-        """An answer of the engine or the detector will come."""
-        return any(self._in_flight) or self._windows_out > 0
-
-    async def _decode(self, off_loop: bool, call: Callable[..., object], *arguments: object) -> None:
-        """Give input to the session, and go on as long as it holds more; the engine keeps up in between."""
-        while not self._closed:
-            if off_loop:
-                await self._off_loop(call, *arguments)
-            else:
-                self._guard(call, *arguments)
-            self._account()
-            self._advance()
-            if not self._session.more:
-                return
-            await self.writable()
-            call, arguments = self._session.resume, ()
-
-    def _account(self) -> None:
-        """Note what arrived when, and refuse what is more than may wait."""
-        rate = self._engine.spec.features.sample_rate
-        received = self._session.received
-        if received > self._received:
-            self._arrivals.append((received, self._loop.time()))
-            self._recognizer.metrics.audio.inc((received - self._received) / rate)
-            self._received = received
-        backlog = self._session.backlog_ms
-        done = received - backlog * rate // 1000
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < done:
-            self._arrivals.popleft()
-        if backlog > self._max_backlog_s * 1000 and not self._session.ended:
-            self.fail(
-                WavelaneError(
-                    ErrorCode.BACKLOG_EXCEEDED,
-                    f"{backlog / 1000:.1f} s of audio wait to be recognised, and the limit is {self._max_backlog_s:g} "
-                    "s (setting engine.max_backlog_seconds): send smaller messages",
-                )
-            )
-
-    def _when_free(self, take: Callable[[int, Any], None], lane: int, outcome: object) -> None:
-        if self._busy:
-            self._deferred.append((take, lane, outcome))
-        elif not self._closed:
-            take(lane, outcome)
-            self._advance()
-
-    def _take_judgement(self, lane: int, outcome: NDArray[np.float32] | WavelaneError) -> None:
-        if isinstance(outcome, WavelaneError):
-            self._guard(self._session.receive_error, outcome)
-        else:
-            self._windows_out -= len(outcome)
-            self._guard(self._session.receive_judgements, lane, outcome)
-
-    def _take(self, lane: int, outcome: Outcome) -> None:
-        if isinstance(outcome, WavelaneError):
-            self._guard(self._session.receive_error, outcome)
-        else:
-            self._in_flight[lane] -= 1
-            self._guard(self._session.receive_result, outcome)
-
-    async def _off_loop(self, call: Callable[..., object], *arguments: object) -> None:
-        """Run a call of the session on another thread; results and failures that come meanwhile wait for it."""
-        self._busy = True
-        try:
-            await asyncio.to_thread(self._guard, call, *arguments)
-        finally:
-            self._busy = False
-        while self._deferred and not self._closed:
-            take, lane, outcome = self._deferred.pop(0)
-            take(lane, outcome)
-        if self._late is not None:
-            self.fail(self._late)
-
-    def _guard(self, call: Callable[..., object], *arguments: object) -> None:
-        """Call the session core; a fault there ends this session and no other."""
-        try:
-            call(*arguments)
-        except Exception:
-            self._log.exception("the session core failed")
-            error = WavelaneError(ErrorCode.INTERNAL, "a fault of the server ended this session; it was logged")
-            with suppress(Exception):
-                self._session.receive_error(error)
-            self._broken = not self._session.closed
-            self.failure = error
-
-    def _advance(self) -> None:
-        """Work to the engine, events to the client, and the end if it has come."""
-        if self._closed or self._busy:
-            return
-        if self._broken:
-            assert self.failure is not None
-            self._outbox.put(Failed(code=self.failure.code, message=self.failure.message, fatal=True))
-            self._outbox.put(Closed(received=self._received))
-            self.close()
-            return
-        self._submit()
-        for event in self._session.events():
-            if isinstance(event, Failed) and event.fatal:
-                self.failure = WavelaneError(event.code, event.message)
-            self._outbox.put(event, self._since(event))
-        if self._session.closed:
-            self.close()
-        elif self._session.backlog_ms <= self._limits.backpressure_ms or not self._awaiting:
-            self._wake()
-
-    def _submit(self) -> None:
-        while (work := self._session.next_windows()) is not None:
-            self._windows_out += len(work.windows)
-            self._recognizer.judges.submit(self._streams[work.lane], work)
-        while (chunk := self._session.next_chunk()) is not None:
-            self._waiting[chunk.lane].append(chunk)
-        try:
-            for lane, waiting in enumerate(self._waiting):
-                while waiting and self._fits(lane, waiting[0]):
-                    self._engine.submit(self._slots[lane], waiting[0])
-                    waiting.popleft()
-                    self._in_flight[lane] += 1
-        except WavelaneError as error:
-            self._session.receive_error(error)
-
-    def _fits(self, lane: int, chunk: Chunk) -> bool:
-        """Whether the engine takes one more chunk of the lane now; it always takes the only one."""
-        return (
-            self._in_flight[lane] == 0
-            or self._engine.backlog(self._slots[lane]) + chunk.frames * self._frame_s <= self._max_backlog_s
-        )
-
-    def _since(self, event: Event) -> float | None:
-        """When what caused a result was received."""
-        if isinstance(event, Final) and event.reason in ("flush", "end", "failure"):
-            return self._asked_at
-        if not isinstance(event, (Partial, Final)) or not self._arrivals:
-            return None
-        at = bisect_left(self._arrivals, event.processed, key=lambda arrival: arrival[0])
-        return self._arrivals[min(at, len(self._arrivals) - 1)][1]
-
-    def _wake(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
-
-
-def _summary(options: SessionOptions) -> dict[str, object]:
-    return {
-        "encoding": options.encoding,
-        "sample_rate": options.sample_rate,
-        "lookahead": options.lookahead,
-        "vad": options.vad.kind,
-    }

@@ -16,7 +16,8 @@ from wavelane_server.adapters.base import (
     KeepAlive,
     Reconfigure,
 )
-from wavelane_server.bridge import LiveSession, Recognizer
+from wavelane_server.bridge import Recognizer
+from wavelane_server.live import LiveSession
 from wavelane_server.logs import get_logger
 from wavelane_server.outbox import Outbox
 

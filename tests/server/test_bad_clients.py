@@ -14,7 +14,7 @@ from support.serving import pieces, text_of
 from support.streamclients import GrpcClient, WsClient
 from wavelane.errors import STATUS, ErrorCode
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
-from wavelane_server.bridge import LiveSession
+from wavelane_server.live import LiveSession
 from wavelane_server.service import Service
 from wavelane_server.transport import websocket
 
