@@ -69,6 +69,9 @@ class ModelSpec:
     heads: tuple[Literal["ctc", "rnnt"], ...]
     """Decoders that the checkpoint has, the preferred one first."""
     subsampling: int = 8
+    start: Literal["short", "full"] = "short"
+    """The first step of a stream has ``subsampling - 1`` feature frames less than the others (causal subsampling: its
+    first encoder frame needs one feature frame), or as many."""
     tail: Literal["short", "padded"] = "short"
     """The last chunk of a stream is cut to its valid frames (NeMo) or filled with zero features (Hugging Face)."""
     languages: tuple[str, ...] = ("en",)
@@ -86,9 +89,14 @@ class ModelSpec:
         """Feature frames in the window of one step."""
         return self.subsampling * (lookahead + 1)
 
+    @property
+    def lead(self) -> int:
+        """Unused feature frames at the left of a stream's first window."""
+        return self.subsampling - 1 if self.start == "short" else 0
+
     def start_frames(self, lookahead: int) -> int:
-        """Feature frames of the first step of a stream: ``1 + subsampling * lookahead``."""
-        return 1 + self.subsampling * lookahead
+        """Feature frames of the first step of a stream: ``1 + subsampling * lookahead``, or ``chunk_frames``."""
+        return self.chunk_frames(lookahead) - self.lead
 
     def prompt(self, language: str | None) -> int | None:
         """Prompt index for a session's language; None for models without prompts."""

@@ -18,7 +18,7 @@ class Chunk:
 
     ``samples`` always has the same length for a lookahead (``FeatureSpec.window_samples(8 * (lookahead + 1))``), so
     that a batch is one ``np.stack``: the window holds ``slots = subsampling * (lookahead + 1)`` feature frames. A chunk
-    that starts a stream (``start``) has its ``frames`` right after ``subsampling - 1`` unused frames (the first step of
+    that starts a stream (``start``) has its ``frames`` right after ``ModelSpec.lead`` unused frames (the first step of
     the reference implementations is that much shorter); every other chunk has them at the left. Unused room is zeros,
     but for what follows the last sample of a stream (``FeatureSpec.closing``).
     """

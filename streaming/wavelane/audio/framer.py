@@ -19,7 +19,7 @@ class Window:
     frames: int
     """Valid feature frames."""
     start: bool
-    """First of its stream: ``subsampling - 1`` unused frames come before the valid ones."""
+    """First of its stream: the framer's ``lead`` unused frames come before the valid ones."""
     last: bool
     """Known to be the last of its stream."""
     end: int
@@ -36,11 +36,13 @@ class Framer:
         features: how audio becomes frames.
         subsampling: feature frames of one encoder frame.
         lookahead: encoder frames awaited; a window has ``subsampling * (lookahead + 1)`` feature frames.
+        lead: feature frames that a stream's first window has less (``ModelSpec.lead``); None: ``subsampling - 1``.
     """
 
-    def __init__(self, features: FeatureSpec, *, subsampling: int, lookahead: int) -> None:
+    def __init__(self, features: FeatureSpec, *, subsampling: int, lookahead: int, lead: int | None = None) -> None:
         self._features = features
         self._subsampling = subsampling
+        self._lead = subsampling - 1 if lead is None else lead
         self.reset(lookahead)
 
     @property
@@ -54,8 +56,7 @@ class Framer:
             self._lookahead = lookahead
             self._slots = self._subsampling * (lookahead + 1)
             self._buffer = np.empty(self._features.window_samples(self._slots), np.float32)
-        unused = self._subsampling - 1
-        self._filled = unused * self._features.hop + self._features.left
+        self._filled = self._lead * self._features.hop + self._features.left
         self._buffer[: self._filled] = 0.0
         self._taken = 0
         self._next_frame = 0
@@ -91,7 +92,7 @@ class Framer:
 
     def _valid(self) -> int:
         """Frames that the next window has if it is full."""
-        return self._slots if self._next_frame else self._slots - (self._subsampling - 1)
+        return self._slots if self._next_frame else self._slots - self._lead
 
     def _window(self, content: Samples, frames: int, *, last: bool) -> Window:
         start = self._next_frame == 0

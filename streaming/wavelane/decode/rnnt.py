@@ -1,9 +1,12 @@
 """Greedy RNN-T (Graves, arXiv:1211.3711), batched: every row walks its own frames, all rows share each product.
 
+:class:`GreedyTransducer` is the walk, :class:`RnntDecoder` the networks of the FastConformer checkpoints.
+
 A row looks at its frame with its prediction: a piece is emitted and the prediction network moves, a blank (or the limit
 of pieces in one frame) moves the row to its next frame. The loop runs until the slowest row is through.
 """
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -17,11 +20,96 @@ from wavelane.model.weights import Weights
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
 
-class RnntDecoder(nn.Module):
+class GreedyTransducer(nn.Module, ABC):
+    """The walk through the frames, over networks that a subclass gives.
+
+    State: ``hidden`` and ``cell`` [B, layers, H] of the prediction network; ``prediction`` [B, J], what it gives to the
+    joint network. A fresh state has read the start symbol, which is the blank.
+
+    Args:
+        blank: index of the blank.
+        max_symbols: pieces that one frame may emit.
+    """
+
+    def __init__(self, blank: int, max_symbols: int) -> None:
+        super().__init__()
+        self.name: Literal["ctc", "rnnt"] = "rnnt"
+        self.blank = blank
+        self.max_symbols = max_symbols
+
+    @abstractmethod
+    def project(self, frames: Tensor) -> Tensor:
+        """What the joint network needs of encoder frames, [.., D] to [.., J]; once a frame, for all its pieces."""
+
+    @abstractmethod
+    def _blank_state(self) -> tuple[Tensor, Tensor]:
+        """``hidden`` and ``cell`` [1, layers, H] of a prediction network that has read nothing."""
+
+    @abstractmethod
+    def _predict(self, ids: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read one symbol [B] in every row: next ``hidden``, ``cell`` and ``prediction``."""
+
+    @abstractmethod
+    def _join(self, projected: Tensor, prediction: Tensor) -> Tensor:
+        """Logits [B, symbols] of a projected frame and a prediction, each [B, J]."""
+
+    def init_state(self, batch: int) -> State:
+        """State of ``batch`` empty hypotheses."""
+        hidden, cell = self._blank_state()
+        ids = torch.full((1,), self.blank, dtype=torch.int64, device=hidden.device)
+        hidden, cell, prediction = self._predict(ids, hidden, cell)
+        return {
+            "hidden": hidden.repeat(batch, 1, 1),
+            "cell": cell.repeat(batch, 1, 1),
+            "prediction": prediction.repeat(batch, 1),
+        }
+
+    @torch.inference_mode()
+    def step(self, encoded: Encoded, state: State) -> tuple[Emissions, State]:
+        """Emit the new pieces of every row."""
+        lengths = encoded.lengths
+        projected = self.project(encoded.frames)
+        batch, steps, _ = projected.shape
+        device = projected.device
+        hidden, cell, prediction = state["hidden"], state["cell"], state["prediction"]
+        rows = torch.arange(batch, device=device)
+        frame = torch.zeros_like(lengths)
+        in_frame = torch.zeros_like(lengths)
+        counts = torch.zeros_like(lengths)
+        # One column more than can be filled: what rows write that emit nothing.
+        room = steps * self.max_symbols
+        ids = torch.zeros((batch, room + 1), dtype=torch.int64, device=device)
+        frames = torch.zeros_like(ids)
+        confidences = torch.zeros((batch, room + 1), dtype=torch.float32, device=device)
+        active = frame < lengths
+        while bool(active.any()):
+            logits = self._join(projected[rows, frame.clamp(max=steps - 1)], prediction).float()
+            top, symbol = logits.max(dim=1)
+            emits = active & (symbol != self.blank)
+            if bool(emits.any()):
+                column = torch.where(emits, counts, room)
+                ids[rows, column] = symbol
+                frames[rows, column] = frame
+                confidences[rows, column] = torch.exp(top - logits.logsumexp(dim=1))
+                counts = counts + emits
+                moved = self._predict(symbol, hidden, cell)
+                hidden = torch.where(emits[:, None, None], moved[0], hidden)
+                cell = torch.where(emits[:, None, None], moved[1], cell)
+                prediction = torch.where(emits[:, None], moved[2], prediction)
+            in_frame = torch.where(emits, in_frame + 1, 0)
+            advances = active & (~emits | (in_frame >= self.max_symbols))
+            frame = frame + advances
+            in_frame = in_frame * ~advances
+            active = frame < lengths
+        used = int(counts.max()) if batch else 0
+        emissions = Emissions(ids[:, :used], frames[:, :used], confidences[:, :used], counts)
+        return emissions, {"hidden": hidden, "cell": cell, "prediction": prediction}
+
+
+class RnntDecoder(GreedyTransducer):
     """Implements :class:`wavelane.model.base.Decoder`.
 
-    State: ``hidden`` and ``cell`` [B, layers, H] of the LSTM; ``prediction`` [B, J], its output after the joint's
-    projection. A fresh state has read the start symbol, which is the blank.
+    ``prediction`` is the LSTM's output after the joint's projection.
 
     Args:
         weights: of the checkpoint; tensors ``prediction`` and ``joint``.
@@ -32,11 +120,8 @@ class RnntDecoder(nn.Module):
     """
 
     def __init__(self, weights: Weights, config: TransducerConfig, d_model: int, symbols: int, blank: int) -> None:
-        super().__init__()
-        self.name: Literal["ctc", "rnnt"] = "rnnt"
+        super().__init__(blank, config.max_symbols)
         self.config = config
-        self.blank = blank
-        self.max_symbols = config.max_symbols
         self._activation = _ACTIVATIONS[config.activation]
         hidden = config.hidden
         self.register_buffer("embedding", weights.take("prediction.embedding.weight", symbols, hidden))
@@ -53,17 +138,9 @@ class RnntDecoder(nn.Module):
             self.register_buffer(f"joint_{name}", weight)
             self.register_buffer(f"joint_{name}_bias", bias)
 
-    def init_state(self, batch: int) -> State:
-        """State of ``batch`` empty hypotheses."""
-        embedding = self.get_buffer("embedding")
-        zeros = embedding.new_zeros(1, self.config.layers, self.config.hidden)
-        ids = torch.full((1,), self.blank, dtype=torch.int64, device=embedding.device)
-        hidden, cell, prediction = self._predict(ids, zeros, zeros)
-        return {
-            "hidden": hidden.repeat(batch, 1, 1),
-            "cell": cell.repeat(batch, 1, 1),
-            "prediction": prediction.repeat(batch, 1),
-        }
+    def _blank_state(self) -> tuple[Tensor, Tensor]:
+        zeros = self.get_buffer("embedding").new_zeros(1, self.config.layers, self.config.hidden)
+        return zeros, zeros
 
     @torch.inference_mode()
     def project(self, frames: Tensor) -> Tensor:
@@ -88,43 +165,6 @@ class RnntDecoder(nn.Module):
         return torch.stack(hiddens, dim=1), torch.stack(cells, dim=1), prediction
 
     @torch.inference_mode()
-    def step(self, encoded: Encoded, state: State) -> tuple[Emissions, State]:
-        """Emit the new pieces of every row."""
-        lengths = encoded.lengths
-        projected = self.project(encoded.frames)
-        batch, steps, _ = projected.shape
-        device = projected.device
-        hidden, cell, prediction = state["hidden"], state["cell"], state["prediction"]
-        rows = torch.arange(batch, device=device)
-        frame = torch.zeros_like(lengths)
-        in_frame = torch.zeros_like(lengths)
-        counts = torch.zeros_like(lengths)
-        # One column more than can be filled: what rows write that emit nothing.
-        room = steps * self.max_symbols
-        ids = torch.zeros((batch, room + 1), dtype=torch.int64, device=device)
-        frames = torch.zeros_like(ids)
-        confidences = torch.zeros((batch, room + 1), dtype=torch.float32, device=device)
-        active = frame < lengths
-        while bool(active.any()):
-            joined = self._activation(projected[rows, frame.clamp(max=steps - 1)] + prediction)
-            logits = functional.linear(joined, self.get_buffer("joint_out"), self.get_buffer("joint_out_bias")).float()
-            top, symbol = logits.max(dim=1)
-            emits = active & (symbol != self.blank)
-            if bool(emits.any()):
-                column = torch.where(emits, counts, room)
-                ids[rows, column] = symbol
-                frames[rows, column] = frame
-                confidences[rows, column] = torch.exp(top - logits.logsumexp(dim=1))
-                counts = counts + emits
-                moved = self._predict(symbol, hidden, cell)
-                hidden = torch.where(emits[:, None, None], moved[0], hidden)
-                cell = torch.where(emits[:, None, None], moved[1], cell)
-                prediction = torch.where(emits[:, None], moved[2], prediction)
-            in_frame = torch.where(emits, in_frame + 1, 0)
-            advances = active & (~emits | (in_frame >= self.max_symbols))
-            frame = frame + advances
-            in_frame = in_frame * ~advances
-            active = frame < lengths
-        used = int(counts.max()) if batch else 0
-        emissions = Emissions(ids[:, :used], frames[:, :used], confidences[:, :used], counts)
-        return emissions, {"hidden": hidden, "cell": cell, "prediction": prediction}
+    def _join(self, projected: Tensor, prediction: Tensor) -> Tensor:
+        joined = self._activation(projected + prediction)
+        return functional.linear(joined, self.get_buffer("joint_out"), self.get_buffer("joint_out_bias"))

@@ -14,6 +14,14 @@ from wavelane.model.weights import Weights
 DTYPES = (torch.float32, torch.bfloat16)
 
 
+def require_dtype(dtype: torch.dtype) -> None:
+    """Raise a WavelaneError for a precision that no model runs in."""
+    if dtype not in DTYPES:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG, f"Models run in float32 or bfloat16 (setting dtype), not in {dtype}."
+        )
+
+
 def build(config: ModelConfig, weights: Weights, *, device: str | torch.device, dtype: torch.dtype) -> LoadedModel:
     """Make the front end, the encoder and every decoder of a checkpoint.
 
@@ -26,10 +34,7 @@ def build(config: ModelConfig, weights: Weights, *, device: str | torch.device, 
     Raises:
         WavelaneError: weights are missing, left over or misshapen, or ``dtype`` is another one.
     """
-    if dtype not in DTYPES:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, f"Models run in float32 or bfloat16 (setting dtype), not in {dtype}."
-        )
+    require_dtype(dtype)
     d_model, symbols = config.encoder.d_model, config.vocabulary_size + 1
     encoder = Encoder(config, weights)
     decoders: dict[str, CtcDecoder | RnntDecoder] = {}

@@ -29,7 +29,7 @@ class StepInput(NamedTuple):
 
 def windows(spec: ModelSpec, samples: Samples, lookahead: int) -> list[Window]:
     """Cut a whole file [n] (float32, at the model's rate) into the windows of a live stream."""
-    framer = Framer(spec.features, subsampling=spec.subsampling, lookahead=lookahead)
+    framer = Framer(spec.features, subsampling=spec.subsampling, lookahead=lookahead, lead=spec.lead)
     return [*framer.push(samples.astype(np.float32, copy=False)), *framer.finish()]
 
 

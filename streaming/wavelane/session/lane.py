@@ -130,6 +130,7 @@ class Lane:
                         self._spec.features,
                         subsampling=self._spec.subsampling,
                         lookahead=self._lookahead(),
+                        lead=self._spec.lead,
                     )
                     self._prompt = self._spec.prompt(self._options.language)
                     self.recognition.mark(Mark.OPEN, at)
