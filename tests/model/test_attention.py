@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wavelane.model.attention import Attention, sinusoids, visible
+from wavelane.model.attention import Attention, _fused, _products, sinusoids, visible
 from wavelane.model.weights import Weights
 
 D_MODEL, HEADS = 12, 3
@@ -85,6 +85,12 @@ def test_rows_of_a_batch_do_not_meet() -> None:
         one = slice(row, row + 1)
         single, _, _ = attention(x[one], keys[one], values[one], positions, mask[one])
         torch.testing.assert_close(together[one], single)
+
+
+def test_both_ways_to_attend_agree() -> None:
+    query, keys, values = torch.randn(3, 2, 4, 8), torch.randn(3, 2, 9, 8), torch.randn(3, 2, 9, 8)
+    bias = torch.where(torch.rand(3, 2, 4, 9) < 0.7, torch.randn(3, 2, 4, 9), -1e9)
+    torch.testing.assert_close(_fused(query, keys, values, bias), _products(query, keys, values, bias))
 
 
 def test_sinusoids_at_distance_zero_and_their_rates() -> None:

@@ -161,7 +161,10 @@ def test_tokenizers_of_hugging_face_folders(tmp_path: Path) -> None:
         ({"feat_out": 32}, "encoder.feat_out is 32"),
         ({"feat_in": 40}, "encoder.feat_in is 40"),
         ({"n_heads": 3}, "d_model is 64, expected an even multiple of its 3 attention heads"),
-        ({"n_layers": 0}, "layers is 0, expected a positive number"),
+        ({"n_layers": 0}, "layers is 0, expected a whole number from 1 to 256"),
+        ({"att_context_size": [[1 << 30, 0]]}, "left_context is 1073741824, expected a whole number from 0"),
+        ({"att_context_size": [[0, 1 << 30]]}, "its lookaheads are [1073741824], expected one or more from 0 to 255"),
+        ({"d_model": 0}, "d_model is 0"),
         ({"n_layers": "many"}, "encoder.n_layers is many, expected a whole number"),
         ({"_target_": "nemo.collections.asr.modules.ConvASREncoder"}, "encoder._target_ is"),
     ],
@@ -182,6 +185,8 @@ def test_encoders_that_do_not_stream_are_refused(tmp_path: Path, change: dict[st
         ("preprocessor", {"window": "hamming"}, "preprocessor.window is hamming"),
         ("preprocessor", {"frame_splicing": 2}, "preprocessor.frame_splicing is 2"),
         ("preprocessor", {"_target_": "nemo.collections.asr.modules.AudioToMFCCPreprocessor"}, "preprocessor._target_"),
+        ("preprocessor", {"log_zero_guard_value": "much"}, "preprocessor.log_zero_guard_value is much"),
+        ("preprocessor", {"n_fft": 256}, "its window is 400 samples, expected at most n_fft: 256"),
         ("decoder", {"_target_": "nemo.collections.asr.modules.StatelessTransducerDecoder"}, "decoder._target_"),
         ("decoder", {"normalization_mode": "layer"}, "decoder.normalization_mode is layer"),
         ("decoder", {"blank_as_pad": False}, "decoder.blank_as_pad is False"),
@@ -244,6 +249,19 @@ def test_hugging_face_options_that_are_not_supported(tmp_path: Path, change: dic
     folder = copy(MULTI, tmp_path / "model")
     edit(folder / "config.json", lambda config: config.update(change))
     assert reason in refusal(folder)
+
+
+def test_values_of_a_wrong_kind_where_nobody_looks(tmp_path: Path) -> None:
+    folder = copy(MULTI, tmp_path / "model")
+    for processor in (
+        {"prompt_dictionary": [1]},
+        {"supported_num_lookahead_tokens": ["a"]},
+        {"prompt_dictionary": {"a": {}}},
+    ):
+        (folder / "processor_config.json").write_text(json.dumps(processor))
+        assert "its configuration is malformed" in refusal(folder)
+        with pytest.raises(WavelaneError, match="malformed"):
+            inspect_model(folder)
 
 
 def test_pickled_weights_in_a_folder_are_not_read(tmp_path: Path) -> None:

@@ -9,6 +9,28 @@ from wavelane.spec import FeatureSpec, ModelSpec
 
 HeadName = Literal["ctc", "rnnt"]
 
+_MOST_LOOKAHEAD = 255
+_BOUNDS = {
+    "n_mels": (8, 512),
+    "sample_rate": (8_000, 96_000),
+    "hop": (1, 4_096),
+    "window": (1, 8_192),
+    "n_fft": (2, 8_192),
+    "d_model": (2, 8_192),
+    "layers": (1, 256),
+    "heads": (1, 256),
+    "d_ff": (1, 65_536),
+    "kernel": (1, 1_023),
+    "channels": (1, 8_192),
+    "left_context": (0, 4_095),
+    "vocabulary_size": (1, 1 << 20),
+    "hidden": (1, 65_536),
+    "joint": (1, 65_536),
+    "max_symbols": (1, 100),
+    "count": (1, 65_536),
+}
+"""Smallest and largest value of each dimension: far around every real model, and what a crafted one can ask for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
@@ -83,15 +105,24 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         encoder = self.encoder
-        for name, value in (*asdict(encoder).items(), ("vocabulary_size", self.vocabulary_size)):
-            if isinstance(value, int) and value < (0 if name == "left_context" else 1) and not isinstance(value, bool):
-                raise unsupported(self.name, f"{name} is {value}", "a positive number")
+        parts = [asdict(part) for part in (self.features, encoder, self.transducer, self.prompt) if part is not None]
+        for part in [*parts, {"vocabulary_size": self.vocabulary_size}]:
+            for name, (least, most) in _BOUNDS.items():
+                value = part.get(name, least)
+                if not isinstance(value, int) or not least <= value <= most:
+                    raise unsupported(self.name, f"{name} is {value}", f"a whole number from {least} to {most}")
+        if self.features.window > self.features.n_fft:
+            raise unsupported(
+                self.name, f"its window is {self.features.window} samples", f"at most n_fft: {self.features.n_fft}"
+            )
         if encoder.d_model % encoder.heads or encoder.d_model % 2:
             raise unsupported(
                 self.name, f"d_model is {encoder.d_model}", f"an even multiple of its {encoder.heads} attention heads"
             )
-        if not self.lookaheads or min(self.lookaheads) < 0:
-            raise unsupported(self.name, f"its lookaheads are {list(self.lookaheads)}", "one or more, none below 0")
+        if not self.lookaheads or min(self.lookaheads) < 0 or max(self.lookaheads) > _MOST_LOOKAHEAD:
+            raise unsupported(
+                self.name, f"its lookaheads are {list(self.lookaheads)}", f"one or more from 0 to {_MOST_LOOKAHEAD}"
+            )
         if self.default_lookahead not in self.lookaheads:
             raise unsupported(
                 self.name, f"its default lookahead is {self.default_lookahead}", f"one of {list(self.lookaheads)}"

@@ -1,5 +1,7 @@
-"""Loading checkpoints: NeMo archives, Hugging Face folders and native folders, one entry for all."""
+"""Loading checkpoints: NeMo archives, Hugging Face folders, native folders and pipelines, one entry for all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from wavelane.model.checkpoint.archive import ArchiveLimits
 from wavelane.model.checkpoint.huggingface import CONFIG, load_huggingface, read_huggingface_config, read_json
 from wavelane.model.checkpoint.native import is_native, load_native, read_native_config, save_native
 from wavelane.model.checkpoint.nemo import load_nemo, read_nemo_config
-from wavelane.model.config import ModelConfig
+from wavelane.model.config import ModelConfig, unsupported
+from wavelane.model.emformer import load_pipeline
+from wavelane.model.pipelines import PREFIX
 from wavelane.model.weights import Weights
 
 __all__ = ["ArchiveLimits", "convert_model", "inspect_model", "load_model"]
@@ -29,15 +33,19 @@ def load_model(
     """Load a checkpoint for serving.
 
     Args:
-        path: a ``.nemo`` archive, or a folder in the Hugging Face or the native format.
+        path: a ``.nemo`` archive, a folder in the Hugging Face or the native format, or the name of a pipeline
+            (:mod:`wavelane.model.pipelines`).
         device: to run on.
         dtype: of encoder and decoders, float32 or bfloat16.
         name: of the model; None takes it from the file or folder.
         limits: on what an archive may hold.
 
     Raises:
-        WavelaneError: there is nothing at ``path``, or it is unsafe, corrupt or no streaming FastConformer.
+        WavelaneError: there is nothing at ``path``, or it is unsafe, corrupt or no streaming FastConformer; for a
+            pipeline as :func:`wavelane.model.emformer.load_pipeline` says.
     """
+    if str(path).startswith(PREFIX):
+        return load_pipeline(str(path), device=device, dtype=dtype, name=name)
     config, weights = _read(Path(path), name, limits)
     return build(config, weights, device=device, dtype=dtype)
 
@@ -49,11 +57,12 @@ def inspect_model(path: str | Path, *, name: str | None = None, limits: ArchiveL
         WavelaneError: as :func:`load_model`, as far as the configuration tells.
     """
     path = Path(path)
-    if not path.is_dir():
-        return read_nemo_config(_existing(path), name or _stem(path), limits).spec()
-    if is_native(read_json(path / CONFIG)):
-        return read_native_config(path, name).spec()
-    return read_huggingface_config(path, name or _stem(path)).spec()
+    with _malformed(path):
+        if not path.is_dir():
+            return read_nemo_config(_existing(path), name or _stem(path), limits).spec()
+        if is_native(read_json(path / CONFIG)):
+            return read_native_config(path, name).spec()
+        return read_huggingface_config(path, name or _stem(path)).spec()
 
 
 def convert_model(
@@ -87,11 +96,25 @@ def convert_model(
 
 
 def _read(path: Path, name: str | None, limits: ArchiveLimits | None) -> tuple[ModelConfig, Weights]:
-    if not path.is_dir():
-        return load_nemo(_existing(path), name or _stem(path), limits)
-    if is_native(read_json(path / CONFIG)):
-        return load_native(path, name)
-    return load_huggingface(path, name or _stem(path))
+    if str(path).startswith(PREFIX):
+        raise unsupported(path.name, "it is a pipeline of torchaudio", "a streaming FastConformer")
+    with _malformed(path):
+        if not path.is_dir():
+            return load_nemo(_existing(path), name or _stem(path), limits)
+        if is_native(read_json(path / CONFIG)):
+            return load_native(path, name)
+        return load_huggingface(path, name or _stem(path))
+
+
+@contextmanager
+def _malformed(path: Path) -> Iterator[None]:
+    """What is said of values of the wrong kind in places where no reader looks for them one by one."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        raise unsupported(
+            _stem(path), f"its configuration is malformed ({error})", "one as its tool writes it"
+        ) from error
 
 
 def _existing(path: Path) -> Path:

@@ -218,13 +218,14 @@ def _features(options: Options, encoder: Options) -> FeatureSpec:
     if encoder.integer("feat_in") != n_mels:
         raise encoder.wrong("feat_in", encoder.integer("feat_in"), f"the preprocessor's features: {n_mels}")
     guard = options.get("log_zero_guard_value", 2.0**-24)
+    named = {"tiny": torch.finfo(torch.float32).tiny, "eps": torch.finfo(torch.float32).eps}
     return FeatureSpec(
         n_mels=n_mels,
         hop=hop,
         window=window,
         n_fft=options.integer("n_fft", 0) or 2 ** math.ceil(math.log2(window)),
         preemphasis=None if options.get("preemph", 0.97) is None else options.number("preemph", 0.97),
-        log_guard=torch.finfo(torch.float32).tiny if guard == "tiny" else float(guard),
+        log_guard=named[guard] if guard in named else options.number("log_zero_guard_value", 2.0**-24),
         closing_frame=True,
     )
 

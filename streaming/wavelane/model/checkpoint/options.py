@@ -7,7 +7,7 @@ from wavelane.errors import WavelaneError
 from wavelane.model.config import unsupported
 
 _LARGEST = 1 << 20
-"""No dimension of a model that can be served is larger; bounds what a crafted configuration can ask for."""
+"""No whole number of a configuration is larger; its model's dimensions are bounded more tightly later."""
 
 
 class Options:
