@@ -129,7 +129,7 @@ _LIBRARIES = (
         "torchaudio",
         "tools",
         "the Emformer model family; its wheel needs a CUDA build of torch",
-        "pip install torchaudio, beside a CUDA build of torch of the same version",
+        "pip install 'wavelane[torchaudio]' beside a CUDA build of torch",
     ),
 )
 

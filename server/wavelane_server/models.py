@@ -1,4 +1,4 @@
-"""Which model a name means: embedded, a path, or a repository on the Hugging Face hub."""
+"""Which model a name means: embedded, a path, a pipeline of torchaudio, or a repository on the Hugging Face hub."""
 
 import difflib
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
+from wavelane.model.pipelines import PIPELINES
 from wavelane_server.config import ModelConfig
 
 EMBEDDED_NAME = "embedded"
@@ -22,9 +23,10 @@ _FOLDER_FILES = ("config.json", "preprocessor_config.json", "processor_config.js
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A checkpoint on this machine."""
+    """A checkpoint on this machine, or a pipeline that its library fetches when it is loaded."""
 
     path: Path
+    """Or the name of a pipeline, as :func:`wavelane.model.checkpoint.load_model` takes either."""
     name: str | None
     """What it is served as; None: the name it has itself."""
 
@@ -40,16 +42,18 @@ def locate(config: ModelConfig) -> Located:
         return Located(embedded_path(DEFAULT), None)
     if wanted in EMBEDDED:
         return Located(embedded_path(wanted), None)
+    if wanted in PIPELINES:
+        return Located(Path(wanted), None)
     path = Path(wanted).expanduser()
     if path.exists():
         return Located(path, None)
     if _HUB_NAME.fullmatch(wanted) and path.suffix != ".nemo":
         return Located(_from_hub(wanted, config), wanted)
-    near = difflib.get_close_matches(wanted, [EMBEDDED_NAME, *EMBEDDED], n=1)
+    near = difflib.get_close_matches(wanted, [EMBEDDED_NAME, *EMBEDDED, *PIPELINES], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise _missing(
         f"there is no model {wanted!r}: {hint}It is the name of an embedded model ({', '.join(EMBEDDED)}), a file or "
-        "folder that exists, or a hub name like owner/name"
+        f"folder that exists, a hub name like owner/name, or a pipeline ({', '.join(PIPELINES)})"
     )
 
 

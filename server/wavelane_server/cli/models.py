@@ -10,6 +10,7 @@ import click
 
 from wavelane.errors import WavelaneError
 from wavelane.model.embedded import EMBEDDED, embedded_path
+from wavelane.model.pipelines import PIPELINES
 from wavelane.spec import ModelSpec
 from wavelane_server.config import ModelConfig
 from wavelane_server.models import Located, cached, locate
@@ -71,7 +72,12 @@ def list_models(cache_dir: Path | None, as_json: bool) -> None:
 @_hub_options
 def pull(model: str, revision: str | None, cache_dir: Path | None) -> None:
     """Fetch MODEL from the hub into the cache, and print where it is."""
-    click.echo(_locate(model, revision, cache_dir).path)
+    located = _locate(model, revision, cache_dir)
+    if str(located.path) in PIPELINES:
+        from wavelane.model.checkpoint import load_model
+
+        load_model(located.path)  # its library fetches what is missing, and says where to
+    click.echo(located.path)
 
 
 @command.command()

@@ -152,7 +152,7 @@ def _stream(
     base = 0
     for number, step in enumerate(step_inputs(cut)):
         features = loaded.front_end(step.samples, step.frames, step.start, step.last)
-        first = loaded.spec.subsampling - 1 if bool(step.start) else 0
+        first = loaded.spec.lead if bool(step.start) else 0
         pieces["features"].append(features[0, first : first + int(step.frames)].numpy())
         if number >= stepped:
             continue
