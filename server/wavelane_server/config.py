@@ -77,7 +77,8 @@ class ModelConfig(_Section):
     """Which model is served."""
 
     path: str = "embedded"
-    """``embedded``, a file (``.nemo``), a folder, or a name on the Hugging Face hub (``owner/name``)."""
+    """``embedded``, a file (``.nemo``), a folder, a name on the Hugging Face hub (``owner/name``), or
+    ``torchaudio:emformer_rnnt_base_librispeech``."""
     revision: str | None = None
     """Branch, tag or commit of a hub model; none: its main branch."""
     cache_dir: Path | None = None
