@@ -15,6 +15,9 @@ from wavelane_server.config import Config
 from wavelane_server.logs import configure_logs, get_logger
 from wavelane_server.service import Service
 
+SWITCH_S = 1e-4
+"""Longest turn of a thread at the interpreter while another waits (s)."""
+
 _STARTED = time.perf_counter()
 
 
@@ -43,6 +46,8 @@ def run(config: Config, announce: Callable[[Service], None] | None = None) -> in
         the exit code: 0 after a drain, 1 when the service could not start.
     """
     configure_logs(config.server)
+    # The event loop and the model's threads take turns at the interpreter; by default a turn lasts up to 5 ms.
+    sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(config, announce))
 

@@ -1,5 +1,6 @@
 """The engine: many streams, one model."""
 
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -123,6 +124,13 @@ class Engine:
         if lookaheads is None:
             lookaheads = self._spec.lookaheads if everything else (self._spec.default_lookahead,)
         self._scheduler.call(lambda: self._runner.warm_up(buckets, lookaheads)).result()
+        later = [lookahead for lookahead in self._spec.lookaheads if lookahead not in lookaheads]
+        threading.Thread(target=self._prepare, args=(later,), name="wavelane-prepare", daemon=True).start()
+
+    def _prepare(self, lookaheads: Sequence[int]) -> None:
+        """What the first clients need not wait for."""
+        for lookahead in lookaheads:
+            self._runner.prepare(lookahead)
 
     def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
         """Take no more work, then end the threads. Blocks.

@@ -116,12 +116,17 @@ class Runner:
             WavelaneError: INTERNAL, if the model gives something else than the contract says.
         """
         for lookahead in lookaheads:
+            self.prepare(lookahead)
             for bucket in buckets:
                 launched = self.launch(Batch(lookahead, (), bucket))
                 if launched.done is not None:
                     launched.done.synchronize()
                 if not bool(launched.numbers[:, 2].all()):
                     raise not_finite()
+
+    def prepare(self, lookahead: int) -> None:
+        """Make steps of a lookahead fast. May run beside them, on another thread."""
+        self._model.encoder.prepare(lookahead)
 
     def _launch(self, batch: Batch) -> Launched:
         index, frames, start, last, prompts = self._describe(batch)

@@ -57,6 +57,9 @@ class StreamingModel(Protocol):
     def init_state(self, batch: int) -> State:
         """State of ``batch`` streams that have heard nothing; every leaf ``[B, ...]``."""
 
+    def prepare(self, lookahead: int) -> None:
+        """Do now what makes later steps of a lookahead fast. Steps work without it; may run beside them."""
+
     def step(
         self,
         features: Tensor,

@@ -47,7 +47,5 @@ def build(config: ModelConfig, weights: Weights, *, device: str | torch.device, 
     weights.check_all_taken()
     encoder.spec = config.spec(parameters=weights.parameters)
     encoder.to(device=device, dtype=dtype).eval()
-    for lookahead in config.lookaheads:
-        encoder.prepare(lookahead)
     ready: dict[str, Decoder] = {name: head.to(device=device, dtype=dtype).eval() for name, head in decoders.items()}
     return LoadedModel(spec=encoder.spec, front_end=LogMel(config.features).to(device), encoder=encoder, decoders=ready)

@@ -102,6 +102,9 @@ class EmformerEncoder(nn.Module):
         self.segment: int = transcriber.transformer.segment_length
         self.left_context: int = transcriber.transformer.left_context_length
 
+    def prepare(self, lookahead: int) -> None:
+        """Nothing to do."""
+
     def init_state(self, batch: int) -> State:
         """State of ``batch`` streams that have heard nothing; every leaf ``[B, ...]``."""
         weight = self.transcriber.output_linear.weight

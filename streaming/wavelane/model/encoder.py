@@ -4,16 +4,17 @@ Rows of a batch may be at the start, in the middle or at the end of their stream
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wavelane.model.attention import Attention, sinusoids, visible
+from wavelane.model.attention import sinusoids, visible
 from wavelane.model.base import Encoded, State
-from wavelane.model.config import EncoderConfig, ModelConfig
-from wavelane.model.convolution import NORM_EPSILON, Convolution
+from wavelane.model.config import ModelConfig
+from wavelane.model.stack import Layer, Outputs, Stack, record
 from wavelane.model.subsampling import FACTOR, HISTORY, Extent, Subsampling
 from wavelane.model.weights import Weights
 
@@ -21,57 +22,11 @@ _MASKED = -1e9
 """Added to the score of a key that must not be seen. Finite, so that a row without a stream gives numbers, not NaN."""
 
 
-class _FeedForward(nn.Module):
-    """Half-weighted feed-forward module with its norm."""
-
-    def __init__(self, weights: Weights, prefix: str, config: EncoderConfig) -> None:
-        super().__init__()
-        d_model = config.d_model
-        inner, inner_bias = weights.linear(f"{prefix}.linear1", config.d_ff, d_model, config.bias)
-        outer, outer_bias = weights.linear(f"{prefix}.linear2", d_model, config.d_ff, config.bias)
-        self.norm = _norm(weights, f"{prefix}.norm", d_model)
-        self.register_buffer("inner", inner)
-        self.register_buffer("inner_bias", inner_bias)
-        self.register_buffer("outer", outer * 0.5)
-        self.register_buffer("outer_bias", outer_bias * 0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.linear(self.norm(x), self.get_buffer("inner"), self.get_buffer("inner_bias"))
-        return functional.linear(
-            functional.silu(x, inplace=True), self.get_buffer("outer"), self.get_buffer("outer_bias")
-        )
-
-
-def _norm(weights: Weights, prefix: str, width: int) -> nn.LayerNorm:
-    norm = nn.LayerNorm(width, eps=NORM_EPSILON)
-    norm.load_state_dict(
-        {"weight": weights.take(f"{prefix}.weight", width), "bias": weights.take(f"{prefix}.bias", width)}
-    )
-    return norm.requires_grad_(False)
-
-
-class _Layer(nn.Module):
-    """One Conformer layer: half feed-forward, attention, convolution, half feed-forward, norm."""
-
-    def __init__(self, weights: Weights, prefix: str, config: EncoderConfig) -> None:
-        super().__init__()
-        d_model = config.d_model
-        self.feed_forward1 = _FeedForward(weights, f"{prefix}.feed_forward1", config)
-        self.attention_norm = _norm(weights, f"{prefix}.attention.norm", d_model)
-        self.attention = Attention(weights, f"{prefix}.attention", d_model, config.heads, config.bias)
-        self.convolution_norm = _norm(weights, f"{prefix}.convolution.in_norm", d_model)
-        self.convolution = Convolution(
-            weights, f"{prefix}.convolution", d_model, config.kernel, config.conv_bias, config.conv_norm
-        )
-        self.feed_forward2 = _FeedForward(weights, f"{prefix}.feed_forward2", config)
-        self.norm = _norm(weights, f"{prefix}.norm", d_model)
-
-
 class _Plan(NamedTuple):
     """Constants of one lookahead."""
 
-    positions: list[Tensor]
-    """Of each layer, [heads, width, left + 2 T - 1]."""
+    stack: Stack
+    """The layers, with their relative positions."""
     hidden: Tensor
     """[T, left + T] bool, keys that no query of this chunk may see wherever the stream is."""
 
@@ -112,11 +67,12 @@ class Encoder(nn.Module):
         self.subsampling = Subsampling(
             weights, "encoder.subsampling", config.features.n_mels, encoder.channels, encoder.d_model, scale
         )
-        self.layers = nn.ModuleList(_Layer(weights, f"encoder.layers.{i}", encoder) for i in range(encoder.layers))
+        self.layers = nn.ModuleList(Layer(weights, f"encoder.layers.{i}", encoder) for i in range(encoder.layers))
         self.prompt = (
             _PromptMlp(weights, encoder.d_model, config.prompt.count, config.prompt.hidden) if config.prompt else None
         )
         self._plans: dict[int, _Plan] = {}
+        self._recorded: dict[int, Callable[..., Outputs]] = {}
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -127,8 +83,24 @@ class Encoder(nn.Module):
         return self.subsampling.get_buffer("out").device
 
     def prepare(self, lookahead: int) -> None:
-        """Compute the constants of a lookahead now, not in its first step."""
-        self._plan(lookahead)
+        """Make steps of a lookahead fast: on a CPU the layers are recorded, to run without Python."""
+        plan = self._plan(lookahead)
+        if self._device.type != "cpu" or lookahead in self._recorded:
+            return
+        rows, chunk, left = 3, lookahead + 1, self.config.left_context
+        layers = range(self.config.layers)
+        state = self.init_state(rows)
+        self._recorded[lookahead] = record(
+            plan.stack,
+            (
+                torch.zeros(rows, chunk, self.config.d_model, dtype=self._dtype),
+                torch.zeros(rows, 1, chunk, left + chunk, dtype=self._dtype),
+                torch.ones(rows, chunk, 1, dtype=self._dtype),
+                tuple(state[f"keys.{i}"] for i in layers),
+                tuple(state[f"values.{i}"] for i in layers),
+                tuple(state[f"past.{i}"] for i in layers),
+            ),
+        )
 
     def _plan(self, lookahead: int) -> _Plan:
         plan = self._plans.get(lookahead)
@@ -137,13 +109,11 @@ class Encoder(nn.Module):
             encodings = sinusoids(left + chunk - 1, -(chunk - 1), self.config.d_model).to(self._device)
             # The chunk itself begins a cell of the stream's grid; the window's grid begins with the cache.
             offset = -left % chunk if self.config.grid == "stream" else 0
-            layers = [layer.attention.positions(encodings) for layer in self._attending()]
-            plan = _Plan(layers, ~visible(chunk, left, offset).to(self._device))
+            layers = [layer for layer in self.layers if isinstance(layer, Layer)]
+            stack = Stack(layers, [layer.attention.positions(encodings) for layer in layers])
+            plan = _Plan(stack, ~visible(chunk, left, offset).to(self._device))
             self._plans[lookahead] = plan
         return plan
-
-    def _attending(self) -> list[_Layer]:
-        return [layer for layer in self.layers if isinstance(layer, _Layer)]
 
     def init_state(self, batch: int) -> State:
         """State of ``batch`` streams that have heard nothing.
@@ -212,19 +182,19 @@ class Encoder(nn.Module):
         step = torch.arange(left + chunk, device=x.device)
         unseen = (step < (left - heard)[:, None]) | (step >= (left + lengths)[:, None])
         mask = ((plan.hidden | unseen[:, None, :]).unsqueeze(1) * _MASKED).to(x.dtype)
-        inside = None if plain else (step[:chunk] < lengths[:, None]).unsqueeze(-1).to(x.dtype)
-        for i, layer in enumerate(self._attending()):
-            x = x + layer.feed_forward1(x)
-            attended, keys, values = layer.attention(
-                layer.attention_norm(x), state[f"keys.{i}"], state[f"values.{i}"], plan.positions[i], mask
-            )
-            x = x + attended
-            convolved, past = layer.convolution(layer.convolution_norm(x), state[f"past.{i}"], inside)
-            x = x + convolved
-            x = layer.norm(x + layer.feed_forward2(x))
-            following[f"keys.{i}"] = keys[:, :, chunk:]
-            following[f"values.{i}"] = values[:, :, chunk:]
-            following[f"past.{i}"] = past
+        recorded = self._recorded.get(lookahead)
+        inside = None if plain and recorded is None else (step[:chunk] < lengths[:, None]).unsqueeze(-1).to(x.dtype)
+        layers = range(self.config.layers)
+        x, keys, values, past = (recorded or plan.stack)(
+            x,
+            mask,
+            inside,
+            tuple(state[f"keys.{i}"] for i in layers),
+            tuple(state[f"values.{i}"] for i in layers),
+            tuple(state[f"past.{i}"] for i in layers),
+        )
+        for i in layers:
+            following[f"keys.{i}"], following[f"values.{i}"], following[f"past.{i}"] = keys[i], values[i], past[i]
         following["heard"] = heard + lengths
         return Encoded(x, lengths), following
 
