@@ -45,6 +45,9 @@ class ToyEncoder(nn.Module):
         self.inputs = torch.randn(32, 16, generator=generator)
         self.recurrence = torch.randn(16, 16, generator=generator) / 4
 
+    def prepare(self, lookahead: int) -> None:
+        """Nothing to do."""
+
     def init_state(self, batch: int) -> State:
         return {"h": torch.full((batch, 16), 0.25), "steps": torch.zeros(batch, dtype=torch.int64)}
 
