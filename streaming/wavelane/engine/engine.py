@@ -57,6 +57,8 @@ class Engine:
         self._windows = {
             lookahead: spec.window_samples(model.spec.chunk_frames(lookahead)) for lookahead in model.spec.lookaheads
         }
+        self._preparing: threading.Thread | None = None
+        self._stopping = False
         self._workers, self._threads = config.parallelism(model.spec.parameters)
         self._scheduler = Scheduler(
             self._runner,
@@ -125,11 +127,14 @@ class Engine:
             lookaheads = self._spec.lookaheads if everything else (self._spec.default_lookahead,)
         self._scheduler.call(lambda: self._runner.warm_up(buckets, lookaheads)).result()
         later = [lookahead for lookahead in self._spec.lookaheads if lookahead not in lookaheads]
-        threading.Thread(target=self._prepare, args=(later,), name="wavelane-prepare", daemon=True).start()
+        self._preparing = threading.Thread(target=self._prepare, args=(later,), name="wavelane-prepare", daemon=True)
+        self._preparing.start()
 
     def _prepare(self, lookaheads: Sequence[int]) -> None:
         """What the first clients need not wait for."""
         for lookahead in lookaheads:
+            if self._stopping:
+                return
             self._runner.prepare(lookahead)
 
     def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
@@ -143,6 +148,10 @@ class Engine:
         Returns:
             Whether everything was answered.
         """
+        self._stopping = True
+        if self._preparing is not None:
+            # A thread that is inside torch when the interpreter ends takes the process down with an abort.
+            self._preparing.join()
         return self._scheduler.stop(drain, timeout)
 
     def open(self) -> Slot:
