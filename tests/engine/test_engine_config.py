@@ -46,6 +46,7 @@ def test_every_setting_is_described():
         ({"buckets": (1, 2, 4, 8), "max_batch": 6}, (1, 2, 4, 6)),
         ({"buckets": (1, 2), "max_batch": 6}, (1, 2, 6)),
         ({"buckets": (4, 8), "max_batch": 64, "max_sessions": 3}, (3,)),
+        ({"buckets": (1, 2, 4, 8), "max_batch": 6, "identical": True}, (6,)),
     ],
 )
 def test_batch_shapes_end_with_the_largest_batch(settings: dict[str, object], shapes: tuple[int, ...]):

@@ -56,6 +56,11 @@ class EngineConfig(BaseModel):
         description="Batch shapes that steps are padded to. A stream's results depend on its neighbours through this "
         "shape only. Shapes above max_batch are not used.",
     )
+    identical: bool = Field(
+        False,
+        description="Pad every step to max_batch rows. With one shape, a stream's text, times and confidences are bit "
+        "for bit the same whoever else is served. A stream that is alone then waits for a full step.",
+    )
     max_wait_ms: float = Field(
         0.0,
         ge=0,
@@ -95,6 +100,8 @@ class EngineConfig(BaseModel):
     @property
     def batch_shapes(self) -> tuple[int, ...]:
         """Buckets in use, ascending; the last one is :attr:`largest_batch`."""
+        if self.identical:
+            return (self.largest_batch,)
         return (*(size for size in self.buckets if size < self.largest_batch), self.largest_batch)
 
     def parallelism(self, parameters: int) -> tuple[int, int]:

@@ -101,6 +101,14 @@ class Engine:
         return self._workers, self._threads
 
     @property
+    def identical(self) -> bool:
+        """Whether a stream's results are promised to be the same, bit for bit, whoever else is served.
+
+        They depend on other streams through the shape of a step only, so they do not where there is one shape.
+        """
+        return len(self._config.batch_shapes) == 1
+
+    @property
     def bytes_per_lane(self) -> int:
         """Memory of one lane's state (bytes), committed when the lane is used first."""
         return self._runner.bytes_per_lane
