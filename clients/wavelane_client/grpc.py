@@ -16,6 +16,7 @@ from wavelane.events import (
     Final,
     FinalReason,
     Flushed,
+    LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -167,7 +168,7 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
     """
     for name, value in options.items():
         full = f"{path}{name}"
-        if name not in message.DESCRIPTOR.fields_by_name:
+        if name not in message.DESCRIPTOR.fields_by_name or name == "lookahead_auto":
             raise WavelaneError(ErrorCode.INVALID_CONFIG, f"{full}: unknown option, or one that cannot change now")
         if value is None:
             continue
@@ -177,6 +178,8 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
                     message.encoding = _ENCODINGS[value]
                 case "vad.kind":
                     message.kind = _VAD_KINDS[value]
+                case "lookahead" if value == "auto":
+                    message.lookahead_auto = True
                 case "channel" if isinstance(value, str):
                     message.channel.mode = _CHANNEL_MODES[value]
                 case "channel":
@@ -196,6 +199,10 @@ def decode_options(message: Any, path: str = "") -> dict[str, Any]:
     """The options of a ``Configure`` as the WebSocket's JSON has them; None for those left out."""
     options: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
+        if field.name == "lookahead_auto":
+            if message.lookahead_auto:
+                options["lookahead"] = "auto"
+            continue
         if not message.HasField(field.name):
             options[field.name] = None
             continue
@@ -233,6 +240,9 @@ def decode_response(response: pb.StreamResponse, *, words: bool = True) -> Serve
         case "endpoint":
             m = response.endpoint
             return Endpoint(channel=m.channel, utterance=m.utterance, at=m.at, reason=_reason(m.reason))
+        case "lookahead_changed":
+            changed = response.lookahead_changed
+            return LookaheadChanged(channel=changed.channel, at=changed.at, lookahead=changed.lookahead)
         case "flushed":
             return Flushed(at=response.flushed.at)
         case "error":

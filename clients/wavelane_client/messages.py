@@ -19,6 +19,7 @@ from wavelane.events import (
     Final,
     FinalReason,
     Flushed,
+    LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -165,6 +166,13 @@ def encode(event: ServerEvent) -> Json:
                 "lag_ms": event.lag_ms,
                 "reason": event.reason,
             }
+        case LookaheadChanged():
+            return {
+                "type": "lookahead_changed",
+                "channel": event.channel,
+                "at": event.at,
+                "lookahead": event.lookahead,
+            }
         case Flushed():
             return {"type": "flushed", "at": event.at}
         case Failed():
@@ -261,6 +269,10 @@ def _final(m: Mapping[str, Any], words: bool) -> Final:
     )
 
 
+def _lookahead_changed(m: Mapping[str, Any], _words: bool) -> LookaheadChanged:
+    return LookaheadChanged(channel=int(m["channel"]), at=int(m["at"]), lookahead=int(m["lookahead"]))
+
+
 def _flushed(m: Mapping[str, Any], _words: bool) -> Flushed:
     return Flushed(at=int(m["at"]))
 
@@ -286,6 +298,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], bool], ServerEvent]] = {
     "partial": _partial,
     "endpoint": _endpoint,
     "final": _final,
+    "lookahead_changed": _lookahead_changed,
     "flushed": _flushed,
     "error": _failed,
     "closed": _closed,

@@ -108,6 +108,17 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookaheadChanged:
+    """The server chose another lookahead because of its load; only for sessions that ask for ``auto``."""
+
+    channel: int
+    at: int
+    """Where the audio of the first chunk with it begins."""
+    lookahead: int
+    """Encoder frames (80 ms each)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flushed:
     """The answer to a flush: everything received before it has its final."""
 
@@ -131,4 +142,4 @@ class Closed:
     """Sample clock at the end of the audio received."""
 
 
-Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | Flushed | Failed | Closed
+Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | LookaheadChanged | Flushed | Failed | Closed

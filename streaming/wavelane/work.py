@@ -35,6 +35,8 @@ class Chunk:
     last: bool
     """Tail of a stream: may be short; every output frame is kept."""
     lookahead: int
+    bounds: tuple[int, int] | None = None
+    """Shortest and longest lookahead between which the engine may choose for the chunks to come; None: it may not."""
     prompt: int | None = None
     """Language prompt of a prompted model."""
     end: int = 0

@@ -79,6 +79,50 @@ def test_windows_hold_the_frames_of_the_whole_file_for_any_split(features, looka
     assert all(0 < window.end <= count for window in windows)
 
 
+@given(
+    features=st.sampled_from([NEMO, HUGGING_FACE]),
+    count=COUNTS,
+    switches=st.lists(st.tuples(st.integers(0, 6_000), st.sampled_from([0, 1, 6, 13])), min_size=1, max_size=12),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_lookahead_may_change_anywhere_without_a_frame_lost_or_doubled(features, count, switches):
+    audio = noise(count)
+    framer = Framer(features, subsampling=8, lookahead=6)
+    windows, at, allowed = [], 0, {6}
+    for size, lookahead in switches:
+        windows += framer.push(audio[at : at + size])
+        at += size
+        framer.retarget(lookahead)
+        allowed.add(lookahead)
+    windows += framer.push(audio[at:]) + framer.finish()
+
+    assert np.array_equal(frames_of(features, windows), whole_file_frames(features, audio))
+    assert {window.lookahead for window in windows} <= allowed
+    for index, window in enumerate(windows):
+        slots = 8 * (window.lookahead + 1)
+        assert len(window.samples) == features.window_samples(slots)
+        assert window.frames == (slots - 7 if index == 0 else slots) or index == len(windows) - 1
+        assert window.start == (index == 0)
+    ends = [window.end for window in windows]
+    assert ends == sorted(ends)
+
+
+def test_the_window_in_progress_stays_as_long_as_it_is():
+    framer = Framer(NEMO, subsampling=8, lookahead=1)
+    framer.push(noise(100))
+    framer.retarget(0)
+    assert framer.lookahead == 1
+    assert [window.lookahead for window in framer.push(noise(8 * 160 + 100 + 3 * 1280))] == [1, 0, 0, 0]
+    assert framer.lookahead == 0
+
+
+def test_before_the_first_sample_the_lookahead_changes_at_once():
+    framer = Framer(NEMO, subsampling=8, lookahead=13)
+    framer.retarget(0)
+    (window,) = framer.push(noise(200))
+    assert (window.lookahead, window.frames) == (0, 1)
+
+
 def test_one_sample_at_a_time():
     audio = noise(5_000)
     framer = Framer(NEMO, subsampling=8, lookahead=1)

@@ -14,6 +14,7 @@ from wavelane.events import (
     Failed,
     Final,
     Flushed,
+    LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -61,6 +62,7 @@ session_events = st.one_of(
         reason=reasons,
     ),
     st.builds(Endpoint, channel=small, utterance=small, at=ticks, reason=reasons),
+    st.builds(LookaheadChanged, channel=small, at=ticks, lookahead=small),
     st.builds(Flushed, at=ticks),
     st.builds(Failed, code=st.sampled_from(ErrorCode), message=text, fatal=st.booleans()),
     st.builds(Closed, received=ticks),
@@ -152,8 +154,18 @@ def test_options_through_protobuf(channel, encoding):
     assert not message.HasField("model")
 
 
+def test_a_lookahead_that_the_server_chooses_through_protobuf():
+    options = parse_options({"lookahead": "auto", "lookahead_max": 13})
+    message = encode_options(pb.Configure(), options.model_dump())
+    assert (message.lookahead_auto, message.HasField("lookahead"), message.lookahead_max) == (True, False, 13)
+    assert decode_options(message) == options.model_dump()
+    with pytest.raises(WavelaneError, match="lookahead_auto: unknown option"):
+        encode_options(pb.Configure(), {"lookahead_auto": True})
+
+
 def test_the_protobuf_has_every_option():
-    assert {field.name for field in pb.Configure.DESCRIPTOR.fields} == set(SessionOptions.model_fields)
+    # `auto` is a value of lookahead in JSON and a field of its own here.
+    assert {field.name for field in pb.Configure.DESCRIPTOR.fields} == {*SessionOptions.model_fields, "lookahead_auto"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from wavelane.events import (
     Failed,
     Final,
     Flushed,
+    LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -43,13 +44,14 @@ from wavelane_server.adapters.schema import message_schema
 
 WORD = Word(text="héllo", start=1600, end=3200, confidence=0.75)
 OPTIONS = SessionOptions(model="m", language="en", lookahead=6, channel="separate", channels=2)
+AUTO = SessionOptions(model="m", language="en", lookahead="auto", lookahead_min=0, lookahead_max=13)
 EVENTS: list[Outgoing] = [
     Ready(
         session="s",
         config=OPTIONS,
         model=ModelInfo(name="m", languages=("en",), lookaheads=(6, 0), default_lookahead=6, head="ctc"),
     ),
-    Configured(config=OPTIONS),
+    Configured(config=AUTO),
     SpeechStarted(channel=1, at=2**40),
     SpeechStopped(channel=0, at=7),
     Partial(channel=0, utterance=3, text="héllo", stable=2, words=(WORD,), start=0, processed=9, lag_ms=80),
@@ -64,6 +66,7 @@ EVENTS: list[Outgoing] = [
         lag_ms=0,
         reason="max_utterance",
     ),
+    LookaheadChanged(channel=1, at=2**40, lookahead=13),
     Flushed(at=3),
     Failed(code=ErrorCode.OVERLOADED, message="no", fatal=True),
     Closed(received=12),
@@ -162,8 +165,9 @@ def compare(ours: Any, theirs: Any, name: str) -> None:
 
 
 def test_protobuf_mirrors_the_options() -> None:
-    assert {field.name for field in pb.Configure.DESCRIPTOR.fields} == set(SessionOptions.model_fields)
-    assert {field.name for field in pb.Reconfigure.DESCRIPTOR.fields} == set(MUTABLE)
+    # `auto` is a value of lookahead in JSON and a field of its own here.
+    assert {field.name for field in pb.Configure.DESCRIPTOR.fields} == {*SessionOptions.model_fields, "lookahead_auto"}
+    assert {field.name for field in pb.Reconfigure.DESCRIPTOR.fields} == {*MUTABLE, "lookahead_auto"}
     numbers = {field.name: field.number for field in pb.Configure.DESCRIPTOR.fields}
     assert all(numbers[field.name] == field.number for field in pb.Reconfigure.DESCRIPTOR.fields)
     for name, message in (("vad", pb.VadOptions), ("endpoint", pb.EndpointOptions)):
@@ -207,6 +211,12 @@ def test_commands_of_protobuf() -> None:
     assert adapter.receive(pb.StreamRequest(reconfigure=reconfigure)) == [
         Reconfigure({"language": "en", "words": False})
     ]
+    auto = pb.Reconfigure(lookahead_auto=True, lookahead_min=0)
+    assert adapter.receive(pb.StreamRequest(reconfigure=auto)) == [
+        Reconfigure({"lookahead": "auto", "lookahead_min": 0})
+    ]
+    with pytest.raises(WavelaneError, match="lookahead and lookahead_auto exclude each other"):
+        adapter.receive(pb.StreamRequest(configure=pb.Configure(lookahead=6, lookahead_auto=True)))
     assert adapter.receive(pb.StreamRequest(audio=b"\x01")) == [Audio(b"\x01")]
     assert adapter.receive(pb.StreamRequest(audio=b"")) == [Audio(b"")]
     assert adapter.receive(pb.StreamRequest(flush=pb.Flush())) == [Flush()]

@@ -12,6 +12,7 @@ from wavelane.events import (
     Failed,
     Final,
     Flushed,
+    LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -40,6 +41,7 @@ EVENT_TYPES: dict[type, str] = {
     Partial: "partial",
     Endpoint: "endpoint",
     Final: "final",
+    LookaheadChanged: "lookahead_changed",
     Flushed: "flushed",
     Failed: "error",
     Closed: "closed",
@@ -186,6 +188,10 @@ def _final(event: Final) -> dict[str, Any]:
     }
 
 
+def _lookahead_changed(event: LookaheadChanged) -> dict[str, Any]:
+    return {"type": "lookahead_changed", "channel": event.channel, "at": event.at, "lookahead": event.lookahead}
+
+
 def _flushed(event: Flushed) -> dict[str, Any]:
     return {"type": "flushed", "at": event.at}
 
@@ -206,6 +212,7 @@ _ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
     Partial: _partial,
     Endpoint: _endpoint,
     Final: _final,
+    LookaheadChanged: _lookahead_changed,
     Flushed: _flushed,
     Failed: _failed,
     Closed: _closed,

@@ -11,6 +11,7 @@ from wavelane.events import (
     Failed,
     Final,
     Flushed,
+    LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -33,7 +34,17 @@ from wavelane_server.adapters.base import (
     close_reason,
 )
 
-_SCALARS = ("sample_rate", "channels", "model", "language", "lookahead", "partials", "words", "alternatives")
+_SCALARS = (
+    "sample_rate",
+    "channels",
+    "model",
+    "language",
+    "lookahead_min",
+    "lookahead_max",
+    "partials",
+    "words",
+    "alternatives",
+)
 _ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind}
 
 
@@ -87,6 +98,13 @@ def _values(message: Any) -> dict[str, Any]:
             values["channel"] = _channel(value)
         else:
             values[field.name] = _values(value)
+    if values.pop("lookahead_auto", False):
+        if "lookahead" in values:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                "lookahead and lookahead_auto exclude each other; leave lookahead out, or lookahead_auto",
+            )
+        values["lookahead"] = "auto"
     return values
 
 
@@ -109,6 +127,10 @@ def _config(options: SessionOptions) -> pb.Configure:
         vad=_vad(options.vad),
         endpoint=_endpoint_options(options.endpoint),
     )
+    if options.lookahead == "auto":
+        message.lookahead_auto = True
+    elif options.lookahead is not None:
+        message.lookahead = options.lookahead
     for name in _SCALARS:
         value = getattr(options, name)
         if value is not None:
@@ -212,6 +234,12 @@ def _final(event: Final) -> pb.StreamResponse:
     )
 
 
+def _lookahead_changed(event: LookaheadChanged) -> pb.StreamResponse:
+    return pb.StreamResponse(
+        lookahead_changed=pb.LookaheadChanged(channel=event.channel, at=event.at, lookahead=event.lookahead)
+    )
+
+
 def _flushed(event: Flushed) -> pb.StreamResponse:
     return pb.StreamResponse(flushed=pb.Flushed(at=event.at))
 
@@ -232,6 +260,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.StreamResponse]] = {
     Partial: _partial,
     Endpoint: _endpoint,
     Final: _final,
+    LookaheadChanged: _lookahead_changed,
     Flushed: _flushed,
     Failed: _failed,
     Closed: _closed,

@@ -12,6 +12,7 @@ from rich.console import Console
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_client.demo import Demo
 from wavelane_client.server_process import ServerProcess, is_free, next_free_port
+from wavelane_server.cli.lookahead import lookahead_of
 
 DEFAULT_PORT, DEFAULT_GRPC_PORT = 8080, 50051
 _STARTED = time.perf_counter()
@@ -28,7 +29,9 @@ _STARTED = time.perf_counter()
     "--grpc-port", type=click.IntRange(1, 65_535), help=f"Of gRPC. [default: {DEFAULT_GRPC_PORT}, or the next free one]"
 )
 @click.option("--model", help="Another model than the embedded one: a path, or a name on the hub.")
-@click.option("--lookahead", type=int, help="Encoder frames (80 ms) awaited before one is recognised.")
+@click.option(
+    "--lookahead", type=lookahead_of, help="Encoder frames (80 ms) awaited before one is recognised, or auto."
+)
 @click.option("--audio", help="Another recording than the bundled one: any file that FFmpeg reads.")
 @click.option("--once", is_flag=True, help="Exit after the recording instead of serving on.")
 @click.pass_context

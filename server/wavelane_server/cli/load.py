@@ -20,6 +20,9 @@ from wavelane_client.load.report import Result, summary
 from wavelane_client.load.run import Run
 from wavelane_client.load.search import Found, Stage, find_max, judge
 from wavelane_client.load.view import live_view, print_report
+from wavelane_server.cli.lookahead import lookahead_of
+
+_LOOKAHEAD = ("lookahead", "lookahead_min", "lookahead_max")
 
 
 @click.command("load")
@@ -44,7 +47,9 @@ from wavelane_client.load.view import live_view, print_report
 @click.option(
     "--jitter-ms", type=click.IntRange(0, 5000), default=20, show_default=True, help="Largest random delay of a packet."
 )
-@click.option("--lookahead", type=int, help="Of the sessions; left out: the server's default.")
+@click.option("--lookahead", type=lookahead_of, help="Of the sessions, or auto; left out: the server's default.")
+@click.option("--lookahead-min", type=int, help="With --lookahead auto: the shortest that the server may choose.")
+@click.option("--lookahead-max", type=int, help="With --lookahead auto: the longest that the server may choose.")
 @click.option(
     "--vad", type=click.Choice(["webrtc", "silero", "off"]), help="Of the sessions; left out: the server's default."
 )
@@ -82,8 +87,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     if flags["use_grpc"] and not url.startswith(("grpc://", "grpcs://")):
         raise click.UsageError("--grpc needs an address like grpc://HOST:PORT; leave --grpc out for others")
     options: dict[str, Any] = {}
-    if flags["lookahead"] is not None:
-        options["lookahead"] = flags["lookahead"]
+    options |= {name: flags[name] for name in _LOOKAHEAD if flags[name] is not None}
     if flags["vad"]:
         options["vad"] = {"kind": flags["vad"]}
     plan = Plan(

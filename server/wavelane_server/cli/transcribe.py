@@ -20,6 +20,7 @@ from wavelane_client.formats import to_json_line, to_srt, to_text, to_vtt
 from wavelane_client.messages import ServerEvent
 from wavelane_client.pacing import paced
 from wavelane_client.transcribe import transcribe
+from wavelane_server.cli.lookahead import lookahead_of
 
 LIVE_BLOCK_SECONDS = 0.1
 FAST_BLOCK_SECONDS = 0.25
@@ -102,7 +103,9 @@ class Output:
 )
 @click.option("--partials", is_flag=True, help="Show hypotheses in progress too (text, jsonl).")
 @click.option(
-    "--lookahead", type=int, help="Encoder frames (80 ms) awaited before one is recognised; one of the model's."
+    "--lookahead",
+    type=lookahead_of,
+    help="Encoder frames (80 ms) awaited before one is recognised; one of the model's, or auto.",
 )
 @click.option("--language", help="Language code, or auto, for models of several languages.")
 @click.option("--vad", type=click.Choice(["webrtc", "silero", "off"]), help="How speech is told from silence.")

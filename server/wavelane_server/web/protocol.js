@@ -6,7 +6,7 @@
  * @typedef {{text: string, start: number, end: number, confidence: number}} Word
  * @typedef {{text: string, confidence: number, words: Word[]}} Alternative
  * @typedef {{name: string, languages: string[], lookaheads: number[], default_lookahead: number, head: string}} Model
- * @typedef {{encoding: string, sample_rate: number, language: string | null, lookahead: number, vad: {kind: string},
+ * @typedef {{encoding: string, sample_rate: number, language: string | null, lookahead: number | "auto", vad: {kind: string},
  *   [key: string]: unknown}} Config  the effective configuration
  *
  * @typedef {{type: "ready", session: string, clock_rate: number, config: Config, model: Model}} Ready

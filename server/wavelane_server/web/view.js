@@ -134,7 +134,8 @@ export class View {
     const key = model ? JSON.stringify([model.name, model.lookaheads, model.languages]) : "";
     if (model && key !== this.#modelShown) {
       this.#modelShown = key;
-      const chosen = config?.lookahead ?? model.default_lookahead;
+      const wanted = config?.lookahead === "auto" ? config.lookahead_min : config?.lookahead;
+      const chosen = wanted ?? model.default_lookahead;
       element("lookaheads").replaceChildren(
         ...[...model.lookaheads].sort((a, b) => a - b).map((frames) => segment(frames, frames === chosen)),
       );

@@ -1,10 +1,9 @@
 """Cuts a mono stream into the windows of one encoder step each (see :class:`wavelane.work.Chunk`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wavelane.spec import FeatureSpec
 from wavelane.work import Samples
@@ -24,6 +23,8 @@ class Window:
     """Known to be the last of its stream."""
     end: int
     """Samples of the stream up to the newest one in here."""
+    lookahead: int
+    """Encoder frames awaited; the window has ``subsampling * (lookahead + 1)`` feature frames."""
 
 
 class Framer:
@@ -31,6 +32,9 @@ class Framer:
 
     A window leaves as soon as the samples that its last frame depends on are there. Windows overlap by what
     neighbouring frames share; before a stream is silence, after it what ``FeatureSpec.closing`` says.
+
+    The lookahead may change within a stream (:meth:`retarget`): what two windows share does not depend on it, so the
+    frames of a stream are the same whatever their windows are.
 
     Args:
         features: how audio becomes frames.
@@ -43,19 +47,27 @@ class Framer:
         self._features = features
         self._subsampling = subsampling
         self._lead = subsampling - 1 if lead is None else lead
-        self.reset(lookahead)
+        self._wanted = lookahead
+        self.reset()
 
     @property
     def lookahead(self) -> int:
-        """Of the stream in progress."""
+        """Of the window in progress."""
         return self._lookahead
+
+    def retarget(self, lookahead: int) -> None:
+        """Change the lookahead from the next window on; the one in progress stays as long as it is."""
+        self._wanted = lookahead
+        if not self._taken:
+            self._resize()
 
     def reset(self, lookahead: int | None = None) -> None:
         """Forget the stream in progress and begin a new one, with another lookahead where one is given."""
         if lookahead is not None:
-            self._lookahead = lookahead
-            self._slots = self._subsampling * (lookahead + 1)
-            self._buffer = np.empty(self._features.window_samples(self._slots), np.float32)
+            self._wanted = lookahead
+        self._lookahead = self._wanted
+        self._slots = self._subsampling * (self._lookahead + 1)
+        self._buffer = np.empty(self._features.window_samples(self._slots), np.float32)
         self._filled = self._lead * self._features.hop + self._features.left
         self._buffer[: self._filled] = 0.0
         self._taken = 0
@@ -98,22 +110,36 @@ class Framer:
         start = self._next_frame == 0
         self._next_frame += frames
         end = min(self._taken, (self._next_frame - 1) * self._features.hop + self._features.right)
-        return Window(samples=content, frames=frames, start=start, last=last, end=self._taken if last else end)
+        return Window(
+            samples=content,
+            frames=frames,
+            start=start,
+            last=last,
+            end=self._taken if last else end,
+            lookahead=self._lookahead,
+        )
 
-    def _fill(self, samples: Samples) -> Sequence[NDArray[np.float32]]:
-        """Move samples through the buffer, give its content whenever it is full."""
-        full = []
-        buffer = self._buffer
-        advance = self._slots * self._features.hop
-        keep = len(buffer) - advance
+    def _fill(self, samples: Samples) -> Iterator[Samples]:
+        """Move samples through the buffer, give its content whenever it is full. To be taken to the end."""
         at = 0
         while at < len(samples):
-            count = min(len(buffer) - self._filled, len(samples) - at)
-            buffer[self._filled : self._filled + count] = samples[at : at + count]
+            count = min(len(self._buffer) - self._filled, len(samples) - at)
+            self._buffer[self._filled : self._filled + count] = samples[at : at + count]
             self._filled += count
             at += count
-            if self._filled == len(buffer):
-                full.append(buffer.copy())
-                buffer[:keep] = buffer[advance:]
-                self._filled = keep
-        return full
+            if self._filled == len(self._buffer):
+                yield self._buffer.copy()
+                advance = self._slots * self._features.hop
+                self._filled -= advance
+                self._buffer[: self._filled] = self._buffer[advance:]
+                self._resize()
+
+    def _resize(self) -> None:
+        """Give the window in progress, which holds no more than what it shares with the one before, the size wanted."""
+        if self._lookahead == self._wanted:
+            return
+        self._lookahead = self._wanted
+        self._slots = self._subsampling * (self._lookahead + 1)
+        shared = self._buffer[: self._filled]
+        self._buffer = np.empty(self._features.window_samples(self._slots), np.float32)
+        self._buffer[: self._filled] = shared

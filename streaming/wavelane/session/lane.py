@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from wavelane.audio.framer import Framer, Window
 from wavelane.audio.resample import Resampler
-from wavelane.events import Event, SpeechStarted, SpeechStopped
+from wavelane.events import Event, LookaheadChanged, SpeechStarted, SpeechStopped
 from wavelane.session.gate import Action, Close, Feed, Gate, NoText, Offset, Onset, Open, OpenGate, Pause, SpeechGate
 from wavelane.session.options import SessionOptions
 from wavelane.session.recognition import Mark, Recognition
@@ -33,6 +33,8 @@ class Lane:
         self._channel = channel
         self._spec = spec
         self._options = options
+        self._lookahead = _shortest(options)
+        self._told = self._lookahead
         self._out = out
         self._detector = detector
         self._resampler: Resampler | None = None
@@ -43,6 +45,7 @@ class Lane:
         )
         self._framer: Framer | None = None
         self._base = 0
+        self._sent_to = 0
         self._sequence = 0
         self._prompt: int | None = None
         self.chunks: deque[Chunk] = deque()
@@ -55,9 +58,20 @@ class Lane:
         return self.recognition.received
 
     def reconfigure(self, options: SessionOptions) -> None:
-        """Change options; language and lookahead count from the next stream on."""
+        """Change options; language and a fixed lookahead count from the next stream on."""
+        if options.lookahead != self._options.lookahead:
+            self._lookahead = _shortest(options)
         self._options = self.recognition.options = options
         self._gate.endpoint = options.endpoint
+        self.retarget(self._lookahead)
+
+    def retarget(self, lookahead: int) -> None:
+        """Take the server's choice, from the next chunk on, if the options leave it to the server."""
+        if self._options.lookahead_bounds is None:
+            return
+        self._lookahead = self._bounded(lookahead)
+        if self._framer is not None:
+            self._framer.retarget(self._lookahead)
 
     def push(self, samples: Samples, rate: int) -> None:
         """Take mono audio at ``rate`` Hz, which never changes within a lane."""
@@ -125,21 +139,21 @@ class Lane:
         for action in actions:
             match action:
                 case Open(at):
-                    self._base = at
+                    self._base = self._sent_to = at
                     self._framer = Framer(
                         self._spec.features,
                         subsampling=self._spec.subsampling,
-                        lookahead=self._lookahead(),
+                        lookahead=self._lookahead,
                         lead=self._spec.lead,
                     )
                     self._prompt = self._spec.prompt(self._options.language)
                     self.recognition.mark(Mark.OPEN, at)
                 case Feed(samples):
                     assert self._framer is not None
-                    self._send(self._framer.push(samples), self._framer.lookahead)
+                    self._send(self._framer.push(samples))
                 case Close():
                     assert self._framer is not None
-                    self._send(self._framer.finish(), self._framer.lookahead)
+                    self._send(self._framer.finish())
                     self._framer = None
                 case Onset(at):
                     self._out.append(SpeechStarted(channel=self._channel, at=at))
@@ -151,12 +165,16 @@ class Lane:
                 case NoText(at):
                     self.recognition.mark(Mark.NO_TEXT, at)
 
-    def _lookahead(self) -> int:
-        lookahead = self._options.lookahead
-        return self._spec.default_lookahead if lookahead is None else lookahead
+    def _bounded(self, lookahead: int) -> int:
+        bounds = self._options.lookahead_bounds
+        return lookahead if bounds is None else min(max(lookahead, bounds[0]), bounds[1])
 
-    def _send(self, windows: list[Window], lookahead: int) -> None:
+    def _send(self, windows: list[Window]) -> None:
+        bounds = self._options.lookahead_bounds
         for window in windows:
+            if bounds is not None and window.lookahead != self._told:
+                self._out.append(LookaheadChanged(channel=self._channel, at=self._sent_to, lookahead=window.lookahead))
+            self._told = window.lookahead
             chunk = Chunk(
                 lane=self._channel,
                 sequence=self._sequence,
@@ -164,10 +182,19 @@ class Lane:
                 frames=window.frames,
                 start=window.start,
                 last=window.last,
-                lookahead=lookahead,
+                lookahead=window.lookahead,
+                bounds=bounds,
                 prompt=self._prompt,
                 end=self._base + window.end,
             )
             self._sequence += 1
+            self._sent_to = chunk.end
             self.chunks.append(chunk)
             self.recognition.sent(chunk.end)
+
+
+def _shortest(options: SessionOptions) -> int:
+    """The lookahead that a lane begins with."""
+    lookahead = options.lookahead_min if options.lookahead == "auto" else options.lookahead
+    assert isinstance(lookahead, int), "the options are not the effective ones"
+    return lookahead

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wavelane.errors import ErrorCode, WavelaneError
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
 VadKind = Literal["webrtc", "silero", "off"]
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+Lookahead = Annotated[int, Field(ge=0, le=64)]
 
 
 class _Options(BaseModel):
@@ -60,8 +61,13 @@ class SessionOptions(_Options):
     """Name of the model expected; refused when the server serves another."""
     language: str | None = None
     """Language code, or ``auto`` for models that find it themselves. None: the model's default."""
-    lookahead: Annotated[int, Field(ge=0, le=64)] | None = None
-    """Future encoder frames (80 ms each) awaited before one is recognised; one of the model's. None: its default."""
+    lookahead: Lookahead | Literal["auto"] | None = None
+    """Future encoder frames (80 ms each) awaited before one is recognised; one of the model's. ``auto``: the shortest
+    of lookahead_min to lookahead_max that the server's load allows at the moment. None: the model's default."""
+    lookahead_min: Lookahead | None = None
+    """With lookahead auto: the shortest that the server may choose, one of the model's. None: the model's default."""
+    lookahead_max: Lookahead | None = None
+    """With lookahead auto: the longest that the server may choose, one of the model's. None: the model's longest."""
     partials: bool = True
     """Send hypotheses of the utterance in progress."""
     words: bool = True
@@ -71,10 +77,23 @@ class SessionOptions(_Options):
     vad: VadOptions = VadOptions()
     endpoint: EndpointOptions = EndpointOptions()
 
+    @model_validator(mode="after")
+    def _bounds_need_auto(self) -> "SessionOptions":
+        if self.lookahead != "auto" and not (self.lookahead_min is None and self.lookahead_max is None):
+            raise ValueError("lookahead_min and lookahead_max bound what the server chooses: set lookahead to auto")
+        return self
 
-MUTABLE = ("language", "lookahead", "partials", "words", "endpoint")
+    @property
+    def lookahead_bounds(self) -> tuple[int, int] | None:
+        """The shortest and the longest lookahead of an effective ``auto``; None where the lookahead is fixed."""
+        if self.lookahead_min is None or self.lookahead_max is None:
+            return None
+        return self.lookahead_min, self.lookahead_max
+
+
+MUTABLE = ("language", "lookahead", "lookahead_min", "lookahead_max", "partials", "words", "endpoint")
 """Options that may change mid-stream. Language and lookahead count from the next stream of the lane on: the next speech
-with a detector, the next flush without one."""
+with a detector, the next flush without one. What the server chooses under ``auto`` counts from the next chunk on."""
 
 
 def parse_options(values: object, base: SessionOptions | None = None) -> SessionOptions:
@@ -90,6 +109,9 @@ def parse_options(values: object, base: SessionOptions | None = None) -> Session
     if not isinstance(values, dict):
         raise WavelaneError(ErrorCode.INVALID_CONFIG, "the configuration must be a JSON object")
     merged = _merge((base or SessionOptions()).model_dump(), values)
+    if values.get("lookahead", "auto") != "auto":
+        # Who asks for a fixed lookahead does not want the bounds of the server's auto.
+        merged |= {name: values.get(name) for name in ("lookahead_min", "lookahead_max")}
     try:
         return SessionOptions.model_validate(merged)
     except ValidationError as error:

@@ -168,6 +168,15 @@ class Session:
             lane.reconfigure(self.options)
         return self.options
 
+    def receive_lookahead(self, lookahead: int) -> None:
+        """The server's choice, from the next chunk of each lane on; only where the options leave it to the server.
+
+        Args:
+            lookahead: one of the model's; taken to the nearest bound of the options.
+        """
+        for lane in self._lanes:
+            lane.retarget(lookahead)
+
     def receive_failure(self, error: WavelaneError) -> None:
         """The client broke a rule: the failure is told, what was decoded is finalised, the session closes."""
         if not self._ended:
@@ -266,10 +275,11 @@ def _effective(options: SessionOptions, spec: ModelSpec) -> SessionOptions:
 
     if options.model is not None and options.model != spec.name:
         raise refuse(f"model: this server serves {spec.name!r}, not {options.model!r}")
-    lookahead = spec.default_lookahead if options.lookahead is None else options.lookahead
-    if lookahead not in spec.lookaheads:
-        choices = ", ".join(map(str, spec.lookaheads))
-        raise refuse(f"lookahead: {spec.name} was trained for {choices}, not {lookahead}")
+    lookaheads = _lookaheads(options, spec)
+    for name, lookahead in lookaheads.items():
+        if lookahead not in (*spec.lookaheads, "auto", None):
+            choices = ", ".join(map(str, spec.lookaheads))
+            raise refuse(f"{name}: {spec.name} was trained for {choices}, not {lookahead}")
     known = tuple(spec.prompts) or spec.languages
     language = options.language
     if language is not None and language not in known:
@@ -280,4 +290,16 @@ def _effective(options: SessionOptions, spec: ModelSpec) -> SessionOptions:
         raise refuse(f"channel: there is no channel {options.channel} in {options.channels}; they count from 0")
     if options.encoding == "container" and options.channel == "separate" and options.channels == 1:
         raise refuse("channels: say how many channels of the container to recognise separately")
-    return options.model_copy(update={"model": spec.name, "lookahead": lookahead})
+    effective = options.model_copy(update={"model": spec.name, **lookaheads})
+    if (bounds := effective.lookahead_bounds) is not None and bounds[0] > bounds[1]:
+        raise refuse(f"lookahead_min: {bounds[0]} is more than lookahead_max, {bounds[1]}")
+    return effective
+
+
+def _lookaheads(options: SessionOptions, spec: ModelSpec) -> dict[str, int | str | None]:
+    """The options that speak of the lookahead, with the model's own where there is none."""
+    if options.lookahead != "auto":
+        return {"lookahead": spec.default_lookahead if options.lookahead is None else options.lookahead}
+    longest = max(spec.lookaheads) if options.lookahead_max is None else options.lookahead_max
+    shortest = min(spec.default_lookahead, longest) if options.lookahead_min is None else options.lookahead_min
+    return {"lookahead": "auto", "lookahead_min": shortest, "lookahead_max": longest}

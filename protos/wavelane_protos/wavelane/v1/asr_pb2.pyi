@@ -123,7 +123,7 @@ class ChannelSelection(_message.Message):
     def __init__(self, mode: _Optional[_Union[ChannelSelection.Mode, str]] = ..., index: _Optional[int] = ...) -> None: ...
 
 class Configure(_message.Message):
-    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "partials", "words", "alternatives", "vad", "endpoint")
+    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "alternatives", "vad", "endpoint")
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +131,9 @@ class Configure(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_AUTO_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_MIN_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_MAX_FIELD_NUMBER: _ClassVar[int]
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
@@ -143,29 +146,38 @@ class Configure(_message.Message):
     model: str
     language: str
     lookahead: int
+    lookahead_auto: bool
+    lookahead_min: int
+    lookahead_max: int
     partials: bool
     words: bool
     alternatives: int
     vad: VadOptions
     endpoint: EndpointOptions
-    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
 
 class Reconfigure(_message.Message):
-    __slots__ = ("language", "lookahead", "partials", "words", "endpoint")
+    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "endpoint")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_AUTO_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_MIN_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_MAX_FIELD_NUMBER: _ClassVar[int]
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     language: str
     lookahead: int
+    lookahead_auto: bool
+    lookahead_min: int
+    lookahead_max: int
     partials: bool
     words: bool
     endpoint: EndpointOptions
-    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
-    __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed")
+    __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed", "lookahead_changed")
     READY_FIELD_NUMBER: _ClassVar[int]
     CONFIGURED_FIELD_NUMBER: _ClassVar[int]
     SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +188,7 @@ class StreamResponse(_message.Message):
     FLUSHED_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     configured: Configured
     speech_started: SpeechStarted
@@ -186,7 +199,8 @@ class StreamResponse(_message.Message):
     flushed: Flushed
     error: Error
     closed: Closed
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., speech_stopped: _Optional[_Union[SpeechStopped, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., flushed: _Optional[_Union[Flushed, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ...) -> None: ...
+    lookahead_changed: LookaheadChanged
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., speech_stopped: _Optional[_Union[SpeechStopped, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., flushed: _Optional[_Union[Flushed, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ..., lookahead_changed: _Optional[_Union[LookaheadChanged, _Mapping]] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
     __slots__ = ("name", "languages", "lookaheads", "default_lookahead", "head")
@@ -311,6 +325,16 @@ class Final(_message.Message):
     lag_ms: int
     reason: Reason
     def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., alternatives: _Optional[_Iterable[_Union[Alternative, _Mapping]]] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., processed: _Optional[int] = ..., lag_ms: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ...) -> None: ...
+
+class LookaheadChanged(_message.Message):
+    __slots__ = ("channel", "at", "lookahead")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    at: int
+    lookahead: int
+    def __init__(self, channel: _Optional[int] = ..., at: _Optional[int] = ..., lookahead: _Optional[int] = ...) -> None: ...
 
 class Flushed(_message.Message):
     __slots__ = ("at",)
