@@ -106,8 +106,8 @@ class LimitsConfig(_Section):
     """Longest audio of one uploaded file (s); live streams have no such limit."""
     free_seconds: Annotated[int, Field(ge=1)] = 600
     """Audio (s) that any container stream may decode to, however few its bytes."""
-    max_seconds_per_megabyte: Annotated[int, Field(ge=1)] = 3_000
-    """Further audio (s) that a million bytes of a container may decode to; 3,000 s is 2.7 kbit/s."""
+    max_seconds_per_megabyte: Annotated[int, Field(ge=1)] = 30_000
+    """Further audio (s) that a million bytes of a container may decode to: digital silence takes hardly any bytes."""
     drain_timeout_s: Annotated[float, Field(ge=0, le=86_400)] = 10.0
     """After SIGTERM or Ctrl-C, time (s) for sessions to finish by themselves before they are ended, with finals."""
     retry_after_s: Annotated[int, Field(ge=1, le=3_600)] = 2

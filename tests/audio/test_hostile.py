@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from support.encode import encode, tones
 from wavelane.audio.decoder import decode_bytes, open_decoder
-from wavelane.audio.limits import DecoderLimits
+from wavelane.audio.demux import Demuxer, Packet
+from wavelane.audio.elementary import ElementaryParser
+from wavelane.audio.flac import FlacParser
+from wavelane.audio.limits import DecoderLimits, Expansion
+from wavelane.audio.webm import WebmParser
 from wavelane.errors import ErrorCode, WavelaneError
 
 
@@ -60,7 +64,27 @@ def test_a_flac_bomb_is_stopped_early():
 def test_silence_compresses_below_the_bound_only_for_the_free_seconds():
     frames = flac(audio=np.zeros((1, 16_000 * 30), np.float32))
     assert decode_bytes(frames)[1].shape == (1, 480_000)
-    assert "coded bytes become more than" in fault_of(frames, DecoderLimits(free_seconds=10))
+    limits = DecoderLimits(free_seconds=10, max_seconds_per_megabyte=3_000)
+    assert "coded bytes become more than" in fault_of(frames, limits)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate", "parser"),
+    [
+        ("webm", "libopus", 48_000, WebmParser(DecoderLimits())),
+        ("flac", "flac", 16_000, FlacParser(DecoderLimits())),
+        ("adts", "aac", 16_000, ElementaryParser("AAC", DecoderLimits())),
+    ],
+)
+def test_a_microphone_may_be_muted_for_a_working_day(container: str, codec: str, rate: int, parser: Demuxer):
+    """What ten seconds of digital silence take, again and again for eight hours."""
+    silence = encode(container, codec, rate, np.zeros((1, 10 * rate), np.float32))
+    found = [*parser.feed(silence), *parser.finish()]
+    coded = sum(len(packet.data) for packet in found if isinstance(packet, Packet))
+    expansion = Expansion(DecoderLimits())
+    for _ in range(8 * 360):
+        expansion.account(coded, 10 * rate, rate)
+    assert expansion.samples == 8 * 3600 * rate
 
 
 def test_decoding_is_lazy():

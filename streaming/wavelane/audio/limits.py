@@ -17,8 +17,10 @@ class DecoderLimits:
     """Most channels of a container."""
     free_seconds: int = 600
     """Audio that any stream may decode to, however few its bytes (s)."""
-    max_seconds_per_megabyte: int = 3_000
-    """Further audio that a million bytes may decode to (s); 3,000 is 2.7 kbit/s, below any speech codec."""
+    max_seconds_per_megabyte: int = 30_000
+    """Further audio that a million bytes may decode to (s). A microphone may be muted for hours: digital silence takes
+    3 bytes for 20 ms of Opus (6,700 s per megabyte), 4 for 64 ms of AAC (16,000), 1 for 20 ms where Opus stops to
+    transmit (20,000)."""
     max_header_bytes: int = 1 << 20
     """Longest part of a container, other than audio, that must be kept to understand it (bytes)."""
     max_packet_bytes: int = 4 << 20
