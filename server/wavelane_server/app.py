@@ -1,5 +1,6 @@
 """The ASGI application: routes, the page, and the answers to errors."""
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -72,8 +73,8 @@ async def _missing(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": {"code": code, "message": f"{request.url.path}: {detail}"}}, status, headers)
 
 
-def make_app(recognizer: Recognizer) -> Starlette:
-    """The application over one recogniser."""
+def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> Starlette:
+    """The application over one recogniser; ``scrape`` gives what ``/metrics`` answers."""
     page = Path(str(files("wavelane_server") / "web"))
     routes = [
         Route("/livez", livez),
@@ -101,4 +102,5 @@ def make_app(recognizer: Recognizer) -> Starlette:
         exception_handlers={WavelaneError: _refused, HTTPException: _missing},
     )
     app.state.recognizer = recognizer
+    app.state.scrape = scrape
     return app

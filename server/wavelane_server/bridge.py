@@ -1,16 +1,14 @@
 """The only place where asyncio meets the engine.
 
 A :class:`Recognizer` is the server's side of one engine; a :class:`wavelane_server.live.LiveSession` is a session with
-its lanes. Both live on the event loop; the engine's thread only ever calls :meth:`Recognizer.sink`.
+its lanes. Both live on the event loop, and reach the engine through an :class:`wavelane_server.engines.EngineClient`.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 
-from wavelane.engine import Engine
 from wavelane.engine.base import Delivery
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
@@ -18,6 +16,7 @@ from wavelane.session.options import parse_options
 from wavelane.session.session import DetectorFactory, Session, make_detector
 from wavelane_server.adapters.base import ModelInfo, Ready
 from wavelane_server.config import Config
+from wavelane_server.engines import EngineClient, all_lanes_taken
 from wavelane_server.judges import Judges
 from wavelane_server.limits import decoder_limits
 from wavelane_server.live import LiveSession
@@ -44,7 +43,7 @@ class Recognizer:
         self.live: set[LiveSession] = set()
         self.judges = Judges()
         self._detectors = detectors
-        self._engine: Engine | None = None
+        self._engine: EngineClient | None = None
         self._tenants: dict[Slot, tuple[LiveSession, int]] = {}
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Delivery] = deque()
@@ -52,7 +51,7 @@ class Recognizer:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: EngineClient) -> None:
         """Begin to serve: the engine is loaded and running."""
         self._engine = engine
 
@@ -62,7 +61,7 @@ class Recognizer:
         return self._engine is None
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> EngineClient:
         """The engine. Raises OVERLOADED while the model is being loaded."""
         if self._engine is None:
             raise WavelaneError(ErrorCode.OVERLOADED, "the model is still being loaded; try again in a few seconds")
@@ -79,7 +78,7 @@ class Recognizer:
             return "draining"
         if self._engine is None:
             return "loading"
-        return None if self._engine.healthy else "stuck: the engine does not move"
+        return self._engine.trouble
 
     def admit(self) -> None:
         """Check, before a handshake, whether a session could be opened.
@@ -89,18 +88,13 @@ class Recognizer:
         """
         try:
             self._check_open()
-            stats = self.engine.stats
-            if stats.lanes >= stats.max_lanes:
-                raise WavelaneError(
-                    ErrorCode.OVERLOADED,
-                    f"all {stats.max_lanes} lanes of this server are in use (setting engine.max_sessions); try again "
-                    "later or on another server",
-                )
+            if (full := all_lanes_taken(self.engine.stats)) is not None:
+                raise full
         except WavelaneError as error:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
 
-    def open(self, values: object, outbox: Outbox) -> LiveSession:
+    async def open(self, values: object, outbox: Outbox) -> LiveSession:
         """A session with its lanes; its first event is ``Ready``.
 
         Args:
@@ -120,13 +114,15 @@ class Recognizer:
         if options.vad.kind == "silero":
             self.judges.check()
         session = Session(options, engine.spec, limits=decoder_limits(self.config.limits), detectors=self._detectors)
-        slots: list[Slot] = []
         try:
-            for _ in range(session.lanes):
-                slots.append(engine.open())
+            slots = await engine.open(session.lanes)
+            try:
+                self._check_open()  # a drain may have begun meanwhile
+            except WavelaneError:
+                for slot in slots:
+                    engine.close(slot)
+                raise
         except WavelaneError as error:
-            for slot in slots:
-                engine.close(slot)
             self.metrics.refusals.labels(error.code.value).inc()
             raise
         live = LiveSession(self, session, slots, outbox)
@@ -153,23 +149,18 @@ class Recognizer:
         """Until no session is left."""
         await self._empty.wait()
 
-    def sink(self, deliveries: Sequence[Delivery]) -> None:
-        """Take the results of one step, on the engine's thread: one wake-up of the event loop."""
-        # A closed loop raises: the service ended while a step ran, and nobody waits for its results.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._receive, deliveries)
+    def receive(self, deliveries: Sequence[Delivery]) -> None:
+        """Take the results of one step, on the event loop."""
+        self._inbox.extend(deliveries)
+        if not self._working:
+            self._working = True
+            self._work()
 
     def _check_open(self) -> None:
         if self.draining:
             raise WavelaneError(
                 ErrorCode.SHUTTING_DOWN, "this server is shutting down; connect to another one or try again later"
             )
-
-    def _receive(self, deliveries: Sequence[Delivery]) -> None:
-        self._inbox.extend(deliveries)
-        if not self._working:
-            self._working = True
-            self._work()
 
     def _work(self) -> None:
         """Hand results out, a slice of time after the other, so that sockets are served in between."""

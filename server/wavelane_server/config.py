@@ -39,6 +39,7 @@ ALIASES: Mapping[str, str] = {
     "server.host": "--host",
     "server.port": "--port",
     "server.grpc_port": "--grpc-port",
+    "server.frontends": "--frontends",
     "server.log_level": "--log-level",
     "model.path": "--model",
     "engine.device": "--device",
@@ -65,6 +66,12 @@ class ServerConfig(_Section):
     """TCP port of gRPC; 0 takes a free one."""
     grpc: bool = True
     """Serve gRPC."""
+    frontends: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that hold the connections and sessions, beside one for the engine; they share the ports. 0: one process
+    does everything. Linux only."""
+    engine_timeout_s: Annotated[float, Field(ge=1, le=3_600)] = 5.0
+    """With front ends: an engine process that says nothing for so long (s) is stuck: sessions end with an error, and it
+    is killed and started again. So it is when a step hangs (setting engine.stall_seconds)."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of web pages, besides the server's own, that may connect: ``["https://example.org"]``, or ``["*"]``."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

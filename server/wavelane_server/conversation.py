@@ -183,7 +183,7 @@ class Conversation(Generic[In, Out]):
         elif isinstance(command, KeepAlive):
             pass
         elif isinstance(command, Configure):
-            self._configure(command)
+            await self._configure(command)
         elif live is None:
             name = type(command).__name__.lower()
             self._complain(_invalid(f"{name} came before the configuration and was ignored: send configure first"))
@@ -196,11 +196,11 @@ class Conversation(Generic[In, Out]):
         elif isinstance(command, End):
             await live.end()
 
-    def _configure(self, command: Configure) -> None:
+    async def _configure(self, command: Configure) -> None:
         if self._live is not None:
             raise _invalid("the session is configured already: reconfigure changes options while it runs")
         try:
-            self._live = self._recognizer.open(command.values, self._outbox)
+            self._live = await self._recognizer.open(command.values, self._outbox)
         except WavelaneError as error:
             if error.code in (ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_MESSAGE):
                 raise

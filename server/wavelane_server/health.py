@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from wavelane_server.bridge import Recognizer
+from wavelane_server.metrics import CONTENT_TYPE
 
 
 async def livez(request: Request) -> Response:
@@ -22,8 +23,5 @@ async def readyz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus text."""
-    recognizer: Recognizer = request.app.state.recognizer
-    stats = None if recognizer.loading else recognizer.engine.stats
-    body, content_type = recognizer.metrics.render(stats)
-    return Response(body, media_type=content_type)
+    """Prometheus text: of all processes, whichever of them is asked."""
+    return Response(await request.app.state.scrape(), media_type=CONTENT_TYPE)

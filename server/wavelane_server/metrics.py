@@ -2,12 +2,19 @@
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from wavelane.engine.metrics import EngineStats, StepReport
 from wavelane.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from wavelane.engine.metrics import GraphStats
 
 _LATENCY = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 _STEP = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
@@ -17,15 +24,18 @@ _ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 DELAY_SAMPLE_S = 0.25
 """Time between two samples of the event loop's delay (s)."""
 
+Family = dict[str, Any]
+"""A metric with all its samples, as plain values; see :func:`families`."""
 
-class Metrics:
-    """All metrics of one service. Also the engine's observer: called on the engine's thread."""
 
-    def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self.sessions = Gauge("wavelane_sessions", "Sessions in progress", registry=registry)
-        self.sessions_total = Counter("wavelane_sessions_opened", "Sessions opened", registry=registry)
+class EngineMetrics:
+    """What an engine does; see :class:`wavelane.engine.metrics.EngineObserver`. Called on the engine's threads.
+
+    Args:
+        registry: where they are kept.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.lanes = Gauge("wavelane_lanes", "Lanes of the engine in use", registry=registry)
         self.max_lanes = Gauge("wavelane_lanes_limit", "Lanes of the engine", registry=registry)
         self.queued = Gauge("wavelane_queued_chunks", "Chunks that wait for a step", registry=registry)
@@ -34,6 +44,60 @@ class Metrics:
         self.wait = Histogram(
             "wavelane_wait_seconds", "Time of a chunk from submission to its step", buckets=_STEP, registry=registry
         )
+        self.graphs = Gauge(
+            "wavelane_cuda_graphs", "Batch shapes that run as one CUDA graph; 0 on a CPU", registry=registry
+        )
+        self.graphs_fallen_back = Gauge(
+            "wavelane_cuda_graphs_fallen_back",
+            "Batch shapes whose CUDA graph could not be captured, or gave other results than the eager step",
+            registry=registry,
+        )
+        self.dropped = Counter(
+            "wavelane_dropped_chunks", "Chunks whose client had gone before their result", registry=registry
+        )
+
+    def on_step(self, step: StepReport) -> None:
+        """A step is done."""
+        self.rows.observe(step.rows)
+        self.step.observe(step.step_s)
+        for wait in step.wait_s:
+            self.wait.observe(wait)
+
+    def on_refused(self, code: ErrorCode) -> None:
+        """The bridge counts refusals where clients see them."""
+
+    def on_dropped(self, chunks: int) -> None:
+        """Clients had gone."""
+        self.dropped.inc(chunks)
+
+    def on_failed(self, lanes: int) -> None:
+        """The bridge counts failures by their code."""
+
+    def on_graphs(self, graphs: "GraphStats") -> None:
+        """A CUDA graph was captured, or its capture failed."""
+        self.graphs.set(graphs.captured)
+        self.graphs_fallen_back.set(graphs.fallen_back)
+
+    def look(self, stats: EngineStats) -> None:
+        """Take what is true now."""
+        self.lanes.set(stats.lanes)
+        self.max_lanes.set(stats.max_lanes)
+        self.queued.set(stats.queued)
+
+
+class Metrics:
+    """All metrics of a service.
+
+    Args:
+        engine: its engine is in this process, and is measured too.
+    """
+
+    def __init__(self, engine: bool = True) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.engine = EngineMetrics(registry) if engine else None
+        self.sessions = Gauge("wavelane_sessions", "Sessions in progress", registry=registry)
+        self.sessions_total = Counter("wavelane_sessions_opened", "Sessions opened", registry=registry)
         self.lag = Histogram(
             "wavelane_lag_seconds",
             "Audio received but not recognised, at each result",
@@ -57,32 +121,12 @@ class Metrics:
         self.failures = Counter(
             "wavelane_session_failures", "Sessions ended by an error, by error code", ["code"], registry=registry
         )
-        self.dropped = Counter(
-            "wavelane_dropped_chunks", "Chunks whose client had gone before their result", registry=registry
-        )
         self.loop_delay = Histogram(
             "wavelane_event_loop_delay_seconds",
             "How late the event loop runs what is due",
             buckets=_DELAY,
             registry=registry,
         )
-
-    def on_step(self, step: StepReport) -> None:
-        """See :class:`wavelane.engine.metrics.EngineObserver`."""
-        self.rows.observe(step.rows)
-        self.step.observe(step.step_s)
-        for wait in step.wait_s:
-            self.wait.observe(wait)
-
-    def on_refused(self, code: ErrorCode) -> None:
-        """See :class:`wavelane.engine.metrics.EngineObserver`; the bridge counts refusals where clients see them."""
-
-    def on_dropped(self, chunks: int) -> None:
-        """See :class:`wavelane.engine.metrics.EngineObserver`."""
-        self.dropped.inc(chunks)
-
-    def on_failed(self, lanes: int) -> None:
-        """See :class:`wavelane.engine.metrics.EngineObserver`; the bridge counts failures by their code."""
 
     async def sample_loop_delay(self) -> None:
         """Run for ever: sleep, and observe how much later than asked the loop came back."""
@@ -91,10 +135,50 @@ class Metrics:
             await asyncio.sleep(DELAY_SAMPLE_S)
             self.loop_delay.observe(max(0.0, time.perf_counter() - due))
 
-    def render(self, stats: EngineStats | None) -> tuple[bytes, str]:
-        """Body and content type of ``/metrics``."""
-        if stats is not None:
-            self.lanes.set(stats.lanes)
-            self.max_lanes.set(stats.max_lanes)
-            self.queued.set(stats.queued)
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+    def look(self, stats: EngineStats | None) -> None:
+        """Take what is true of the engine now."""
+        if self.engine is not None and stats is not None:
+            self.engine.look(stats)
+
+
+def families(registry: CollectorRegistry) -> list[Family]:
+    """All metrics of a registry as plain values, which another process can :func:`join`."""
+    return [
+        {
+            "name": metric.name,
+            "help": metric.documentation,
+            "type": metric.type,
+            "samples": [[sample.name, sample.labels, sample.value] for sample in metric.samples],
+        }
+        for metric in registry.collect()
+    ]
+
+
+def join(processes: Mapping[str, Iterable[Family]]) -> bytes:
+    """Prometheus text of several processes' metrics; each sample has its process's name as the label ``process``."""
+    metrics: dict[str, Metric] = {}
+    for process, its in processes.items():
+        for family in its:
+            metric = metrics.setdefault(family["name"], Metric(family["name"], family["help"], family["type"]))
+            for name, labels, value in family["samples"]:
+                metric.add_sample(name, {**labels, "process": process}, value)
+    return render(_Given(list(metrics.values())))
+
+
+def render(metrics: Collector) -> bytes:
+    """Prometheus text, of the type :data:`CONTENT_TYPE`."""
+    return generate_latest(metrics)
+
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+"""Of :func:`render`."""
+
+
+class _Given(Collector):
+    """Collects what it was given."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics

@@ -1,4 +1,4 @@
-"""Run a service in this process until a signal ends it."""
+"""Serve until a signal ends it, in this process or with front ends of its own."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
@@ -35,12 +36,11 @@ def load_model(config: Config) -> LoadedModel:
     return load(located.path, device=device, dtype=dtype, name=located.name)
 
 
-def run(config: Config, announce: Callable[[Service], None] | None = None) -> int:
+def run(config: Config) -> int:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
         config: the whole tree.
-        announce: called when ready.
 
     Returns:
         the exit code: 0 after a drain, 1 when the service could not start.
@@ -48,14 +48,13 @@ def run(config: Config, announce: Callable[[Service], None] | None = None) -> in
     configure_logs(config.server)
     # The event loop and the model's threads take turns at the interpreter; by default a turn lasts up to 5 ms.
     sys.setswitchinterval(SWITCH_S)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(config, announce))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_supervise(config) if config.server.frontends else _run(config))
 
 
-async def _run(config: Config, announce: Callable[[Service], None] | None) -> int:
-    log = get_logger()
+async def _run(config: Config) -> int:
     stopping = asyncio.Event()
-    _on_signals(stopping)
+    on_signals(stopping, lambda: None)
     service = Service(config, load_model)
     try:
         start = asyncio.create_task(service.start())
@@ -73,31 +72,60 @@ async def _run(config: Config, announce: Callable[[Service], None] | None) -> in
     gc.collect()
     gc.freeze()
     model = service.recognizer.model
-    log.info(
-        "ready",
-        http=f"http://{_shown(config.server.host)}:{service.http_port}",
-        grpc=f"{_shown(config.server.host)}:{service.grpc_port}" if config.server.grpc else None,
+    say_ready(
+        config,
+        service.http_port,
+        service.grpc_port,
         model=model.name,
         head=model.head,
         device=config.engine.torch_device().type,
-        lanes=config.engine.max_sessions,
-        seconds=round(time.perf_counter() - _STARTED, 2),
+        lanes=service.recognizer.engine.stats.max_lanes,
     )
-    if announce is not None:
-        announce(service)
     await stop
     await service.drain()
     await service.stop()
-    log.info("stopped")
+    get_logger().info("stopped")
     return 0
 
 
-def _on_signals(stopping: asyncio.Event) -> None:
-    """The first SIGTERM or SIGINT drains, the second one exits at once."""
+async def _supervise(config: Config) -> int:
+    from wavelane_server.frontends.supervisor import Supervisor
+
+    stopping = asyncio.Event()
+    supervisor = Supervisor(config)
+    on_signals(stopping, supervisor.clean)
+    try:
+        await supervisor.start(stopping)
+    except WavelaneError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    if not stopping.is_set():
+        say_ready(config, supervisor.http_port, supervisor.grpc_port, **supervisor.served)
+        await stopping.wait()
+    await supervisor.stop()
+    get_logger().info("stopped")
+    return 0
+
+
+def say_ready(config: Config, http_port: int, grpc_port: int, **served: Any) -> None:
+    """Log where the server listens, and what is served."""
+    host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
+    get_logger().info(
+        "ready",
+        http=f"http://{host}:{http_port}",
+        grpc=f"{host}:{grpc_port}" if config.server.grpc else None,
+        **served,
+        seconds=round(time.perf_counter() - _STARTED, 2),
+    )
+
+
+def on_signals(stopping: asyncio.Event, clean: Callable[[], None]) -> None:
+    """The first SIGTERM or SIGINT drains, the second one cleans up and exits at once."""
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
         if stopping.is_set():
+            clean()
             os._exit(130)
         stopping.set()
 
@@ -109,13 +137,10 @@ def _on_signals(stopping: asyncio.Event) -> None:
             signal.signal(name, lambda *_: loop.call_soon_threadsafe(on_signal))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop, where there is one."""
     with contextlib.suppress(ImportError):
         import uvloop
 
         return uvloop.new_event_loop
     return None
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

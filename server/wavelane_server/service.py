@@ -1,26 +1,30 @@
-"""One server: its model, its engine and its sockets, from start to drain."""
+"""One server: its engine and its sockets, from start to drain."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 import uvicorn
 
-from wavelane.engine import Engine
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane_server.app import make_app
 from wavelane_server.bridge import Recognizer
 from wavelane_server.config import Config
+from wavelane_server.engines import EngineClient, EngineSource, LocalSource
 from wavelane_server.limits import transport_bytes
 from wavelane_server.logs import get_logger
-from wavelane_server.metrics import Metrics
+from wavelane_server.metrics import Metrics, render
 from wavelane_server.transport.grpc import GrpcServer
 from wavelane_server.transport.listen import BACKLOG, bind
 from wavelane_server.transport.websocket import StreamProtocol
 
 FINISH_S = 5.0
 """After the drain time, time for the finals of sessions that were ended (s)."""
+
+HEALTH_S = 0.5
+"""Time between two looks at whether the gRPC health service still says the truth (s)."""
 
 
 class _HttpServer(uvicorn.Server):
@@ -32,29 +36,46 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What a service has that shares its ports, and its engine, with other processes."""
+
+    source: EngineSource
+    """The engine."""
+    scrape: Callable[[], Awaitable[bytes]]
+    """What ``/metrics`` answers: Prometheus text of all processes."""
+
+
 class Service:
     """A running server, for the event loop that it is made in.
 
     Args:
         config: the whole tree.
-        load: makes the model; runs on another thread.
+        engine: makes the model for an engine of this process, on another thread; or says where the engine is.
     """
 
-    def __init__(self, config: Config, load: Callable[[Config], LoadedModel]) -> None:
+    def __init__(self, config: Config, engine: Callable[[Config], LoadedModel] | Elsewhere) -> None:
         self.config = config
-        self.metrics = Metrics()
+        self.shared = isinstance(engine, Elsewhere)
+        """Other processes listen on the same ports."""
+        self.metrics = Metrics(engine=not self.shared)
         self.recognizer = Recognizer(config, self.metrics)
         self.http_port = 0
         self.grpc_port = 0
-        self._load = load
-        self._engine: Engine | None = None
+        if isinstance(engine, Elsewhere):
+            self._source, scrape = engine.source, engine.scrape
+        else:
+            load, observer = engine, self.metrics.engine
+            assert observer is not None
+            self._source, scrape = LocalSource(lambda: load(config), config.engine, observer), self._scrape
+        self._engine: EngineClient | None = None
         self._grpc: GrpcServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
         limits = config.limits
         self._http = _HttpServer(
             uvicorn.Config(
-                make_app(self.recognizer),
+                make_app(self.recognizer, scrape),
                 http="httptools",
                 ws=StreamProtocol,
                 # No pings: a missed pong says more about a busy event loop or a paused reader than about the client.
@@ -75,29 +96,28 @@ class Service:
         )
 
     async def start(self) -> None:
-        """Listen, then load the model. ``/readyz`` says 503 until it is loaded.
+        """Listen, then load the model, or wait for the engine. ``/readyz`` says 503 until it is there.
 
         Raises:
             WavelaneError: a port is taken, or the model does not load.
         """
         server = self.config.server
-        listener = bind(server.host, server.port, "port")
+        listener = bind(server.host, server.port, "port", shared=self.shared)
         self.http_port = listener.getsockname()[1]
         self._tasks.append(asyncio.create_task(self._http.serve(sockets=[listener])))
         try:
             if server.grpc:
-                self._grpc = GrpcServer(self.recognizer)
+                self._grpc = GrpcServer(self.recognizer, shared=self.shared)
                 self.grpc_port = await self._grpc.start(server.host, server.grpc_port)
-            await asyncio.to_thread(self._start_engine)
+            self._engine = await self._source.start(self.recognizer.receive)
         except BaseException:
             await self.stop()
             raise
-        assert self._engine is not None
         self.recognizer.attach(self._engine)
-        if self._grpc is not None:
-            self._grpc.set_serving(True)
         self._tasks.append(asyncio.create_task(self.metrics.sample_loop_delay()))
         self._tasks.append(asyncio.create_task(self.recognizer.judges.load()))
+        if self._grpc is not None:
+            self._tasks.append(asyncio.create_task(self._report(self._grpc)))
 
     async def drain(self) -> None:
         """Refuse new sessions; let those in progress finish, then end them with their finals."""
@@ -127,16 +147,18 @@ class Service:
         self._http.should_exit = True
         if self._grpc is not None:
             await self._grpc.stop()
-        sampler = self._tasks[1:]
-        for task in sampler:
+        for task in self._tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.recognizer.judges.stop()
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.stop, False, 1.0)
+        await self._source.stop()
 
-    def _start_engine(self) -> None:
-        engine = Engine(self._load(self.config), self.config.engine, self.recognizer.sink, self.metrics)
-        engine.start()
-        self._engine = engine
-        engine.warm_up()
+    async def _report(self, grpc: GrpcServer) -> None:
+        """Run for ever: say on gRPC's health service what ``/readyz`` says."""
+        while True:
+            grpc.set_serving(self.recognizer.unready() is None)
+            await asyncio.sleep(HEALTH_S)
+
+    async def _scrape(self) -> bytes:
+        self.metrics.look(None if self.recognizer.loading else self.recognizer.engine.stats)
+        return render(self.metrics.registry)

@@ -87,14 +87,17 @@ class GrpcServer:
 
     Args:
         recognizer: opens sessions.
+        shared: other processes listen on the port too.
     """
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: Recognizer, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._serving = False
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", transport_bytes(recognizer.config.limits)),
-                # Another process on the same port must be an error, not a coin toss for each connection.
-                ("grpc.so_reuseport", 0),
+                # Another server on the same port must be an error, not a coin toss for each connection.
+                ("grpc.so_reuseport", int(shared)),
                 # Clients that vanished are found by pings, which the core answers however busy either side's
                 # application is.
                 ("grpc.keepalive_time_ms", 30_000),
@@ -119,7 +122,7 @@ class GrpcServer:
         Raises:
             WavelaneError: INVALID_CONFIG, naming the port and the flag that changes it.
         """
-        if port:
+        if port and not self._shared:
             # The core logs its own noise on a taken port; ask in our words first.
             bind(host, port, "grpc-port").close()
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -137,6 +140,9 @@ class GrpcServer:
 
     def set_serving(self, serving: bool) -> None:
         """Say on the health service whether new sessions are welcome."""
+        if serving == self._serving:
+            return
+        self._serving = serving
         response = health_pb2.HealthCheckResponse
         task = asyncio.get_running_loop().create_task(self._set(response.SERVING if serving else response.NOT_SERVING))
         self._tasks.add(task)

@@ -152,7 +152,7 @@ def _parse(form: FormData) -> tuple[UploadFile, dict[str, Any], str, bool]:
 async def _transcribe(recognizer: Recognizer, values: dict[str, Any], file: UploadFile) -> Transcript:
     """Feed a file to a session, no faster than it is recognised."""
     outbox = Outbox(_WAITING)
-    live = recognizer.open(values, outbox)
+    live = await recognizer.open(values, outbox)
     collector = asyncio.create_task(_collect(outbox))
     limit = recognizer.config.limits.max_audio_seconds
     try:

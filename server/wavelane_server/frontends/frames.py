@@ -1,0 +1,359 @@
+"""What front ends and the engine process say to each other: length-prefixed binary frames. Sans-I/O.
+
+A frame is its body's length and its kind (8 bytes), then the body. Numbers are little-endian, samples raw float32, so
+nothing is rounded on the way. What is said once or seldom is JSON. Nothing is ever unpickled.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from wavelane.engine.base import Delivery
+from wavelane.engine.metrics import EngineStats
+from wavelane.engine.slots import Slot
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.spec import ModelSpec
+from wavelane.work import Chunk, StepResult, Token
+
+MAX_FRAME_BYTES = 1 << 20
+"""Longest body of a front end's frame; the longest window of audio is a third of it."""
+
+MAX_ENGINE_FRAME_BYTES = 1 << 26
+"""Longest body of an engine's frame: all results of a step for one front end."""
+
+CHUNKS_BYTES = 1 << 18
+"""Chunks are sent in frames of about this size: a chunk that waits keeps its whole frame in memory."""
+
+MAX_LANES = 8
+"""Most lanes that a session asks for at once."""
+
+
+class Kind(IntEnum):
+    """What a frame says."""
+
+    OPEN = 1
+    """Front end: a session wants lanes."""
+    CHUNKS = 2
+    """Front end: audio, of several lanes."""
+    CLOSE = 3
+    """Front end: lanes are given back."""
+    WELCOME = 16
+    """Engine, first: what is served."""
+    OPENED = 17
+    """Engine: the lanes."""
+    REFUSED = 18
+    """Engine: no lanes, and why."""
+    RESULTS = 19
+    """Engine: what steps gave, of several lanes."""
+    STATS = 20
+    """Engine, at least every :data:`wavelane_server.frontends.host.BEAT_S`: how it is."""
+
+
+class FrameError(Exception):
+    """The other side does not keep to the protocol; the connection is of no more use."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Welcome(_Message):
+    """What the engine serves."""
+
+    spec: ModelSpec
+    head: str
+    stats: EngineStats
+    healthy: bool
+
+
+class Stats(_Message):
+    """How the engine is."""
+
+    stats: EngineStats
+    healthy: bool
+
+
+class Refused(_Message):
+    """Why there are no lanes."""
+
+    request: int
+    code: ErrorCode
+    message: str
+
+
+class Open(NamedTuple):
+    """A session wants lanes, all or none; the answer carries the number back."""
+
+    request: int
+    lanes: int
+
+
+class Opened(NamedTuple):
+    """The lanes of a session."""
+
+    request: int
+    slots: list[Slot]
+
+
+_HEAD = struct.Struct("<IB3x")
+_OPEN = struct.Struct("<II")
+_SLOT = struct.Struct("<II")
+# slot, sequence, samples, frames, lane, lookahead, its bounds, flags, language prompt, end of the audio
+_CHUNK = struct.Struct("<IIIIHBBBBBxIq4x")
+# slot, sequence, frames, tokens (or bytes of an error), lane, flags
+_RESULT = struct.Struct("<IIIHHBB2x")
+_TOKEN = struct.Struct("<IId")
+
+_START, _LAST, _PROMPT, _BOUNDS = 1, 2, 4, 8
+_FAILED = 4
+
+_Json = TypeVar("_Json", bound=_Message)
+
+
+def frame(kind: Kind, body: bytes) -> bytes:
+    """A whole frame."""
+    return _HEAD.pack(len(body), kind) + body
+
+
+def encode_json(kind: Kind, message: _Message) -> bytes:
+    """A frame of a message that is said seldom."""
+    return frame(kind, message.model_dump_json().encode())
+
+
+def decode_json(kind: type[_Json], body: memoryview) -> _Json:
+    """The message of a frame. Raises FrameError."""
+    try:
+        return kind.model_validate_json(bytes(body))
+    except ValueError as error:
+        raise FrameError(f"{kind.__name__}: {error}") from None
+
+
+def encode_open(message: Open) -> bytes:
+    """See :attr:`Kind.OPEN`."""
+    return frame(Kind.OPEN, _OPEN.pack(*message))
+
+
+def decode_open(body: memoryview) -> Open:
+    """See :attr:`Kind.OPEN`. Raises FrameError."""
+    message = Open(*_unpack(_OPEN, body))
+    if not 1 <= message.lanes <= MAX_LANES:
+        raise FrameError(f"{message.lanes} lanes for a session")
+    return message
+
+
+def encode_opened(message: Opened) -> bytes:
+    """See :attr:`Kind.OPENED`."""
+    return frame(
+        Kind.OPENED, _OPEN.pack(message.request, len(message.slots)) + b"".join(map(_pack_slot, message.slots))
+    )
+
+
+def decode_opened(body: memoryview) -> Opened:
+    """See :attr:`Kind.OPENED`. Raises FrameError."""
+    request, count = _unpack(_OPEN, body[: _OPEN.size])
+    slots = decode_slots(body[_OPEN.size :])
+    if len(slots) != count:
+        raise FrameError(f"{len(slots)} slots, {count} promised")
+    return Opened(request, slots)
+
+
+def encode_close(slots: Sequence[Slot]) -> bytes:
+    """See :attr:`Kind.CLOSE`."""
+    return frame(Kind.CLOSE, b"".join(map(_pack_slot, slots)))
+
+
+def decode_slots(body: memoryview) -> list[Slot]:
+    """The body of :attr:`Kind.CLOSE`. Raises FrameError."""
+    if len(body) % _SLOT.size:
+        raise FrameError(f"{len(body)} bytes of slots")
+    return [Slot(index, generation) for index, generation in _SLOT.iter_unpack(body)]
+
+
+def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
+    """Frames of :attr:`Kind.CHUNKS`, of about :data:`CHUNKS_BYTES` each."""
+    parts: list[bytes] = []
+    size = 0
+    for slot, chunk in work:
+        flags = (_START if chunk.start else 0) | (_LAST if chunk.last else 0)
+        if chunk.prompt is not None:
+            flags |= _PROMPT
+        if chunk.bounds is not None:
+            flags |= _BOUNDS
+        samples = chunk.samples.tobytes()
+        parts.append(
+            _CHUNK.pack(
+                slot.index,
+                slot.generation,
+                chunk.sequence & 0xFFFFFFFF,
+                len(chunk.samples),
+                chunk.frames,
+                chunk.lane,
+                chunk.lookahead,
+                *(chunk.bounds or (0, 0)),
+                flags,
+                chunk.prompt or 0,
+                chunk.end,
+            )
+        )
+        parts.append(samples)
+        size += _CHUNK.size + len(samples)
+        if size >= CHUNKS_BYTES:
+            yield b"".join([_HEAD.pack(size, Kind.CHUNKS), *parts])
+            parts, size = [], 0
+    if parts:
+        yield b"".join([_HEAD.pack(size, Kind.CHUNKS), *parts])
+
+
+def decode_chunks(body: memoryview) -> Iterator[tuple[Slot, Chunk]]:
+    """See :attr:`Kind.CHUNKS`. The samples are views of ``body``. Raises FrameError."""
+    at = 0
+    while at < len(body):
+        if at + _CHUNK.size > len(body):
+            raise FrameError("a chunk is cut")
+        (index, generation, sequence, count, frames, lane, lookahead, shortest, longest, flags, prompt, end) = (
+            _CHUNK.unpack_from(body, at)
+        )
+        at += _CHUNK.size
+        if count * 4 > len(body) - at:
+            raise FrameError("the samples of a chunk are cut")
+        samples = np.frombuffer(body, np.float32, count, at)
+        at += count * 4
+        yield (
+            Slot(index, generation),
+            Chunk(
+                lane=lane,
+                sequence=sequence,
+                samples=samples,
+                frames=frames,
+                start=bool(flags & _START),
+                last=bool(flags & _LAST),
+                lookahead=lookahead,
+                bounds=(shortest, longest) if flags & _BOUNDS else None,
+                prompt=prompt if flags & _PROMPT else None,
+                end=end,
+            ),
+        )
+
+
+def encode_results(deliveries: Iterable[Delivery]) -> bytes:
+    """A frame of :attr:`Kind.RESULTS`: all results of a step for one front end."""
+    parts: list[bytes] = []
+    for slot, outcome in deliveries:
+        if isinstance(outcome, WavelaneError):
+            error = f"{outcome.code.value}\n{outcome.message}".encode()[:0xFFFF]
+            parts.append(_RESULT.pack(slot.index, slot.generation, 0, 0, len(error), 0, _FAILED))
+            parts.append(error)
+            continue
+        parts.append(
+            _RESULT.pack(
+                slot.index,
+                slot.generation,
+                outcome.sequence,
+                outcome.frames,
+                len(outcome.tokens),
+                outcome.lane,
+                _LAST if outcome.last else 0,
+            )
+        )
+        parts += [_TOKEN.pack(token.id, token.frame, token.confidence) for token in outcome.tokens]
+    return frame(Kind.RESULTS, b"".join(parts))
+
+
+def decode_results(body: memoryview) -> list[Delivery]:
+    """See :attr:`Kind.RESULTS`. Raises FrameError."""
+    deliveries = []
+    at = 0
+    try:
+        while at < len(body):
+            index, generation, sequence, frames, count, lane, flags = _RESULT.unpack_from(body, at)
+            at += _RESULT.size
+            slot = Slot(index, generation)
+            if flags & _FAILED:
+                code, _, message = str(body[at : at + count], "utf-8", "replace").partition("\n")
+                at += count
+                deliveries.append(Delivery(slot, WavelaneError(ErrorCode(code), message)))
+                continue
+            tokens = tuple(
+                [
+                    Token(id=piece, frame=when, confidence=confidence)
+                    for piece, when, confidence in _TOKEN.iter_unpack(body[at : at + count * _TOKEN.size])
+                ]
+            )
+            at += count * _TOKEN.size
+            deliveries.append(
+                Delivery(
+                    slot,
+                    StepResult(lane=lane, sequence=sequence, tokens=tokens, frames=frames, last=bool(flags & _LAST)),
+                )
+            )
+    except (struct.error, ValueError) as error:
+        raise FrameError(f"results: {error}") from None
+    if at > len(body):
+        raise FrameError("a result is cut")
+    return deliveries
+
+
+class FrameReader:
+    """Bytes, cut anywhere, to frames.
+
+    Args:
+        max_bytes: longest body taken.
+    """
+
+    def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max = max_bytes
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._wanted = _HEAD.size
+
+    def feed(self, data: bytes) -> Iterator[tuple[Kind, memoryview]]:
+        """Take bytes, give the frames that they complete: kind and body, a view.
+
+        Raises:
+            FrameError: a frame is too long or of no known kind.
+        """
+        if self._parts or len(data) < self._wanted:
+            self._parts.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return
+            data = b"".join(self._parts)
+            self._parts = []
+            self._held = 0
+        view = memoryview(data)
+        at = 0
+        while True:
+            left = len(data) - at
+            self._wanted = _HEAD.size
+            if left >= _HEAD.size:
+                length, number = _HEAD.unpack_from(data, at)
+                if length > self._max:
+                    raise FrameError(f"a frame of {length} bytes, at most {self._max} are taken")
+                self._wanted += length
+                if left >= self._wanted:
+                    try:
+                        kind = Kind(number)
+                    except ValueError:
+                        raise FrameError(f"no frame is of kind {number}") from None
+                    yield kind, view[at + _HEAD.size : at + self._wanted]
+                    at += self._wanted
+                    continue
+            if left:
+                self._parts = [bytes(view[at:])]
+                self._held = left
+            return
+
+
+def _pack_slot(slot: Slot) -> bytes:
+    return _SLOT.pack(slot.index, slot.generation)
+
+
+def _unpack(layout: struct.Struct, body: memoryview) -> tuple[int, ...]:
+    try:
+        return layout.unpack(body)
+    except struct.error as error:
+        raise FrameError(str(error)) from None
