@@ -27,7 +27,6 @@ def filled(rows: list[int]) -> dict[str, torch.Tensor]:
 @given(st.permutations(range(6)), st.integers(1, 6))
 def test_a_row_comes_back_as_it_was_written(order: list[int], count: int):
     pool = StatePool(fresh(), 6)
-    pool.reset(torch.arange(6))
     pool.scatter(torch.tensor(order), filled(order))
     again = pool.gather(torch.tensor(order[::-1][:count]))
     for name, leaf in filled(order[::-1][:count]).items():
@@ -36,7 +35,7 @@ def test_a_row_comes_back_as_it_was_written(order: list[int], count: int):
 
 def test_padding_is_always_fresh_and_never_written():
     pool = StatePool(fresh(), 3)
-    pool.reset(torch.tensor([1]))
+    pool.scatter(torch.tensor([1]), filled([0]))
     state = pool.gather(torch.tensor([1, pool.blank, pool.blank]))
     for leaf in state.values():
         leaf.fill_(1)
@@ -48,23 +47,24 @@ def test_padding_is_always_fresh_and_never_written():
 
 def test_a_gathered_row_is_a_copy():
     pool = StatePool(fresh(), 1)
-    pool.reset(torch.tensor([0]))
+    pool.scatter(torch.tensor([0]), filled([4]))
     pool.gather(torch.tensor([0]))["cache"].fill_(9)
-    assert torch.equal(pool.gather(torch.tensor([0]))["cache"], fresh()["cache"])
-
-
-def test_reset_makes_a_row_fresh_and_leaves_the_others():
-    pool = StatePool(fresh(), 3)
-    pool.scatter(torch.arange(3), filled([10, 11, 12]))
-    pool.reset(torch.tensor([2, 0]))
-    assert pool.gather(torch.arange(3))["length"].tolist() == [0, 11, 0]
+    assert torch.equal(pool.gather(torch.tensor([0]))["cache"], filled([4])["cache"])
 
 
 def test_waste_may_be_written_twice_in_one_step():
-    pool = StatePool(fresh(), 2)
-    pool.reset(torch.arange(2))
+    pool = StatePool(fresh(), 2, spare=1)
+    pool.scatter(torch.arange(2), filled([5, 6]))
     pool.scatter(torch.tensor([pool.waste, 1, pool.waste]), filled([7, 8, 9]))
-    assert pool.gather(torch.tensor([0, 1, pool.blank]))["length"].tolist() == [0, 8, 0]
+    assert pool.gather(torch.tensor([0, 1, pool.blank, pool.spare[0]]))["length"].tolist() == [5, 8, 0, 0]
+
+
+def test_spare_rows_are_no_lanes():
+    pool = StatePool(fresh(), 3, spare=2)
+    assert list(pool.spare) == [5, 6]
+    assert not {pool.blank, pool.waste, 0, 1, 2} & set(pool.spare)
+    pool.scatter(torch.tensor(pool.spare), filled([7, 8]))
+    assert pool.gather(torch.tensor([pool.blank, *pool.spare]))["length"].tolist() == [0, 7, 8]
 
 
 def test_a_leaf_without_a_batch_dimension_is_refused():

@@ -2,12 +2,20 @@
 
 :class:`GreedyTransducer` is the walk, :class:`RnntDecoder` the networks of the FastConformer checkpoints.
 
-A row looks at its frame with its prediction: a piece is emitted and the prediction network moves, a blank (or the limit
-of pieces in one frame) moves the row to its next frame. The loop runs until the slowest row is through.
+The rule is one: a row looks at its frame with its prediction; a piece is emitted and the prediction network moves, a
+blank (or the limit of pieces in one frame) moves the row to its next frame. There are two ways through the frames that
+give the same pieces and frames:
+
+- **By frame**, on a CPU: one frame of each row at a time, until the slowest row is through. Asking whether it is costs
+  nothing there.
+- **By label**, on an accelerator (label looping, Galvez et al., arXiv:2406.03791): one piece of each row at a time. A
+  step has few frames, so instead of their inner loop over blanks we join all frames of the step with the prediction in
+  one product, and take the first frame that is not blank. A round needs no answer on the host, so that a CUDA graph can
+  hold a fixed number of them; :class:`Walk` says which rows may have more to say.
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +26,41 @@ from wavelane.model.config import TransducerConfig
 from wavelane.model.weights import Weights
 
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+
+
+class Walk(NamedTuple):
+    """A walk by label between two rounds. R is the number of rounds so far."""
+
+    projected: Tensor
+    """[B, T, J], the step's frames as the joint network takes them"""
+    lengths: Tensor
+    """[B] int64, valid frames"""
+    hidden: Tensor
+    """[B, layers, H], with ``cell`` and ``prediction`` [B, J] the state after the pieces so far"""
+    cell: Tensor
+    prediction: Tensor
+    frame: Tensor
+    """[B] int64, first frame that may still emit"""
+    in_frame: Tensor
+    """[B] int64, pieces that it has emitted"""
+    open: Tensor
+    """[B] bool, the row emitted in every round, so there may be more"""
+    ids: Tensor
+    """[B, R] int64; a row emits in its first rounds and not again, so its pieces are the first ``counts`` columns"""
+    frames: Tensor
+    """[B, R] int64"""
+    confidences: Tensor
+    """[B, R] float32"""
+    counts: Tensor
+    """[B] int64"""
+
+
+def rounds(steps: int) -> int:
+    """Rounds by label that are enough for a step of ``steps`` frames (80 ms each) of all but the fastest speech.
+
+    A row needs a round for each piece, and one that finds no more. English has 3 to 5 pieces a second, 8 when fast.
+    """
+    return steps // 2 + 4
 
 
 class GreedyTransducer(nn.Module, ABC):
@@ -66,7 +109,88 @@ class GreedyTransducer(nn.Module, ABC):
 
     @torch.inference_mode()
     def step(self, encoded: Encoded, state: State) -> tuple[Emissions, State]:
-        """Emit the new pieces of every row."""
+        """Emit the new pieces of every row; waits for the device."""
+        if encoded.frames.device.type == "cpu":
+            return self._by_frame(encoded, state)
+        walk = self.advance(self.begin(encoded, state))
+        while bool(walk.open.any()):
+            walk = self.advance(walk)
+        return self.finish(walk)
+
+    @torch.inference_mode()
+    def begin(self, encoded: Encoded, state: State) -> Walk:
+        """A walk by label before its first round."""
+        lengths = encoded.lengths
+        batch, device = lengths.shape[0], lengths.device
+        zeros, none = torch.zeros_like(lengths), torch.zeros((batch, 0), dtype=torch.int64, device=device)
+        return Walk(
+            projected=self.project(encoded.frames),
+            lengths=lengths,
+            hidden=state["hidden"],
+            cell=state["cell"],
+            prediction=state["prediction"],
+            frame=zeros,
+            in_frame=zeros,
+            open=torch.ones_like(lengths, dtype=torch.bool),
+            ids=none,
+            frames=none,
+            confidences=none.float(),
+            counts=zeros,
+        )
+
+    @torch.inference_mode()
+    def advance(self, walk: Walk) -> Walk:
+        """:func:`rounds` more rounds. Nothing depends on the host, and nothing of one row on another."""
+        batch, steps, _ = walk.projected.shape
+        hidden, cell, prediction = walk.hidden, walk.cell, walk.prediction
+        frame, in_frame, emits, counts = walk.frame, walk.in_frame, walk.open, walk.counts
+        rows = torch.arange(batch, device=frame.device)
+        position = torch.arange(steps, device=frame.device)
+        valid = position < walk.lengths[:, None]
+        flat = walk.projected.flatten(0, 1)
+        ids, frames, confidences = [walk.ids], [walk.frames], [walk.confidences]
+        for _ in range(rounds(steps)):
+            spread = prediction.unsqueeze(1).expand(-1, steps, -1).flatten(0, 1)
+            logits = self._join(flat, spread).view(batch, steps, -1)
+            symbols = logits.argmax(dim=2)
+            speaks = (symbols != self.blank) & valid & (position >= frame[:, None])
+            first = torch.where(speaks, position, steps).amin(dim=1)
+            emits = first < steps
+            at = first.clamp(max=steps - 1)
+            symbol = symbols[rows, at]
+            chosen = logits[rows, at].float()
+            confidence = torch.exp(chosen[rows, symbol] - chosen.logsumexp(dim=1))
+            ids.append(symbol[:, None])
+            frames.append(at[:, None])
+            confidences.append(confidence[:, None])
+            counts = counts + emits
+            moved = self._predict(symbol, hidden, cell)
+            hidden = torch.where(emits[:, None, None], moved[0], hidden)
+            cell = torch.where(emits[:, None, None], moved[1], cell)
+            prediction = torch.where(emits[:, None], moved[2], prediction)
+            said = torch.where(at == frame, in_frame, 0) + 1
+            full = said >= self.max_symbols
+            frame = torch.where(emits, at + full, frame)
+            in_frame = torch.where(emits, said * ~full, in_frame)
+        return walk._replace(
+            hidden=hidden,
+            cell=cell,
+            prediction=prediction,
+            frame=frame,
+            in_frame=in_frame,
+            open=emits,
+            ids=torch.cat(ids, dim=1),
+            frames=torch.cat(frames, dim=1),
+            confidences=torch.cat(confidences, dim=1),
+            counts=counts,
+        )
+
+    def finish(self, walk: Walk) -> tuple[Emissions, State]:
+        """What a walk has given so far, as :meth:`step` gives it."""
+        emissions = Emissions(walk.ids, walk.frames, walk.confidences, walk.counts)
+        return emissions, {"hidden": walk.hidden, "cell": walk.cell, "prediction": walk.prediction}
+
+    def _by_frame(self, encoded: Encoded, state: State) -> tuple[Emissions, State]:
         lengths = encoded.lengths
         projected = self.project(encoded.frames)
         batch, steps, _ = projected.shape

@@ -25,6 +25,20 @@ class StepReport:
     """Chunks that were waiting when the batch was formed, its own rows not counted."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphStats:
+    """CUDA graphs of an engine; all 0 on a CPU."""
+
+    captured: int = 0
+    """Batch shapes (bucket and lookahead) that run as one graph."""
+    fallen_back: int = 0
+    """Shapes whose graph could not be captured or differed from the eager step, and that run eagerly."""
+    seconds: float = 0.0
+    """Time spent capturing and checking."""
+    bytes: int = 0
+    """Device memory that the graphs take."""
+
+
 class EngineObserver(Protocol):
     """Told what happens, for metrics. Called on the thread where it happens: must be quick and thread-safe."""
 
@@ -40,6 +54,9 @@ class EngineObserver(Protocol):
     def on_failed(self, lanes: int) -> None:
         """Lanes that a fault of the engine or of the model ended."""
 
+    def on_graphs(self, graphs: GraphStats) -> None:
+        """A CUDA graph was captured, or its capture failed."""
+
 
 class NullObserver:
     """Observes nothing."""
@@ -54,6 +71,9 @@ class NullObserver:
         """Ignore."""
 
     def on_failed(self, lanes: int) -> None:
+        """Ignore."""
+
+    def on_graphs(self, graphs: GraphStats) -> None:
         """Ignore."""
 
 
