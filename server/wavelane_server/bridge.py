@@ -112,7 +112,7 @@ class Recognizer:
             raise
         options = parse_options(values, base=self.config.session)
         if options.vad.kind == "silero":
-            self.judges.check()
+            await self.judges.check()
         session = Session(options, engine.spec, limits=decoder_limits(self.config.limits), detectors=self._detectors)
         try:
             slots = await engine.open(session.lanes)
@@ -166,10 +166,10 @@ class Recognizer:
         """Hand results out, a slice of time after the other, so that sockets are served in between."""
         until = time.perf_counter() + SLICE_S
         while self._inbox:
-            slot, outcome = self._inbox.popleft()
-            tenant = self._tenants.get(slot)
+            delivery = self._inbox.popleft()
+            tenant = self._tenants.get(delivery.slot)
             if tenant is not None:
-                tenant[0].deliver(tenant[1], outcome)
+                tenant[0].deliver(tenant[1], delivery)
             if self._inbox and time.perf_counter() > until:
                 self._loop.call_soon(self._work)
                 return

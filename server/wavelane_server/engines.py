@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from wavelane.engine import Engine, EngineConfig, EngineObserver, EngineStats
+from wavelane.engine import EngineConfig, EngineObserver, EngineStats
 from wavelane.engine.base import Delivery
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.model.base import LoadedModel
 from wavelane.spec import ModelSpec
 from wavelane.work import Chunk
+
+if TYPE_CHECKING:
+    # Both need torch, which a process without an engine of its own never loads.
+    from wavelane.engine import Engine
+    from wavelane.model.base import LoadedModel
 
 Receive = Callable[[Sequence[Delivery]], None]
 """Takes the results of a step, on the event loop; must not raise. An error ends its lane."""
@@ -82,7 +86,7 @@ class LocalEngine:
         engine: running.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         # What is called for every chunk goes straight through.
         self.submit = engine.submit
@@ -129,7 +133,7 @@ class LocalSource:
         observer: told what the engine does.
     """
 
-    def __init__(self, load: Callable[[], LoadedModel], config: EngineConfig, observer: EngineObserver) -> None:
+    def __init__(self, load: "Callable[[], LoadedModel]", config: EngineConfig, observer: EngineObserver) -> None:
         self._load = load
         self._config = config
         self._observer = observer
@@ -147,7 +151,9 @@ class LocalSource:
 
         return LocalEngine(await asyncio.to_thread(self._start, sink))
 
-    def _start(self, sink: Receive) -> Engine:
+    def _start(self, sink: Receive) -> "Engine":
+        from wavelane.engine import Engine
+
         engine = Engine(self._load(), self._config, sink, self._observer)
         engine.start()
         self._engine = engine
@@ -160,7 +166,7 @@ class LocalSource:
             await asyncio.to_thread(self._engine.stop, False, 1.0)
 
 
-def open_lanes(engine: Engine, lanes: int) -> list[Slot]:
+def open_lanes(engine: "Engine", lanes: int) -> list[Slot]:
     """All lanes of a session, or none. Raises OVERLOADED, SHUTTING_DOWN or INTERNAL."""
     slots: list[Slot] = []
     try:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.errors import WavelaneError
 from wavelane.vad.service import Judged, Stream, VadService
 from wavelane.work import VadWork
 
@@ -26,12 +26,22 @@ class Judges:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._service: VadService | None = None
-        self._missing = WavelaneError(
-            ErrorCode.OVERLOADED, "the silero detector is still being loaded; try again in a second, or use webrtc"
-        )
+        self._missing: WavelaneError | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
-        """Load the network off the event loop. Without its package, sessions that ask for silero are told so."""
+        """Load the network off the event loop, once. Its package may be missing."""
+        if self._loading is None:
+            self._loading = self._loop.create_task(self._load())
+        await asyncio.shield(self._loading)
+
+    async def check(self) -> None:
+        """Have the network loaded. Raises INVALID_CONFIG when silero is not installed."""
+        await self.load()
+        if self._missing is not None:
+            raise WavelaneError(self._missing.code, self._missing.message)
+
+    async def _load(self) -> None:
         try:
             self._service = await asyncio.to_thread(self._start)
         except WavelaneError as error:
@@ -39,13 +49,10 @@ class Judges:
 
     async def stop(self) -> None:
         """End the thread."""
+        if self._loading is not None:
+            await self._loading
         if self._service is not None:
             await asyncio.to_thread(self._service.stop)
-
-    def check(self) -> None:
-        """Raise INVALID_CONFIG when silero is not installed, OVERLOADED while it is being loaded."""
-        if self._service is None:
-            raise WavelaneError(self._missing.code, self._missing.message)
 
     def open(self, client: Client, lanes: int) -> list[Stream]:
         """A stream for each lane of a session."""

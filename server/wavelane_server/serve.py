@@ -8,13 +8,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wavelane.errors import WavelaneError
-from wavelane.model.base import LoadedModel
 from wavelane_server.config import Config
 from wavelane_server.logs import configure_logs, get_logger
 from wavelane_server.service import Service
+
+if TYPE_CHECKING:
+    from wavelane.model.base import LoadedModel
 
 SWITCH_S = 1e-4
 """Longest turn of a thread at the interpreter while another waits (s)."""
@@ -22,7 +24,7 @@ SWITCH_S = 1e-4
 _STARTED = time.perf_counter()
 
 
-def load_model(config: Config) -> LoadedModel:
+def load_model(config: Config) -> "LoadedModel":
     """The model that the configuration names, on its device and in its precision.
 
     Raises:

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.model.base import LoadedModel
 from wavelane_server.app import make_app
 from wavelane_server.bridge import Recognizer
 from wavelane_server.config import Config
@@ -19,6 +19,9 @@ from wavelane_server.metrics import Metrics, render
 from wavelane_server.transport.grpc import GrpcServer
 from wavelane_server.transport.listen import BACKLOG, bind
 from wavelane_server.transport.websocket import StreamProtocol
+
+if TYPE_CHECKING:
+    from wavelane.model.base import LoadedModel
 
 FINISH_S = 5.0
 """After the drain time, time for the finals of sessions that were ended (s)."""
@@ -54,7 +57,7 @@ class Service:
         engine: makes the model for an engine of this process, on another thread; or says where the engine is.
     """
 
-    def __init__(self, config: Config, engine: Callable[[Config], LoadedModel] | Elsewhere) -> None:
+    def __init__(self, config: Config, engine: "Callable[[Config], LoadedModel] | Elsewhere") -> None:
         self.config = config
         self.shared = isinstance(engine, Elsewhere)
         """Other processes listen on the same ports."""
@@ -115,7 +118,8 @@ class Service:
             raise
         self.recognizer.attach(self._engine)
         self._tasks.append(asyncio.create_task(self.metrics.sample_loop_delay()))
-        self._tasks.append(asyncio.create_task(self.recognizer.judges.load()))
+        if not self.shared or self.config.session.vad.kind == "silero":
+            self._tasks.append(asyncio.create_task(self.recognizer.judges.load()))
         if self._grpc is not None:
             self._tasks.append(asyncio.create_task(self._report(self._grpc)))
 

@@ -21,6 +21,8 @@ class Server:
     """host:port"""
     log: list[dict[str, object]] = field(default_factory=list)
     """What it logged, one object a line; grows while it runs."""
+    before: list[dict[str, object]] = field(default_factory=list)
+    """What it logged before it was ready."""
     follower: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +68,8 @@ def start_server(arguments: Sequence[str] = (), environment: dict[str, str] | No
         said.append(line)
         record = _record(line)
         if record.get("event") == "ready":
-            return Server(process, http=str(record["http"]), grpc=str(record["grpc"]), log=[record])
+            before = [_record(line) for line in said[:-1]]
+            return Server(process, str(record["http"]), str(record["grpc"]), log=[record], before=before)
     raise RuntimeError(f"the server ended with {process.wait()}:\n{''.join(said)}")
 
 

@@ -1,34 +1,54 @@
-"""The processes under the supervisor: a front end, or the engine."""
+"""What the processes under the supervisor have in common."""
 
 import asyncio
 import gc
-import itertools
 import os
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-
-from wavelane.engine import Engine
 from wavelane.errors import WavelaneError
 from wavelane_server.config import Config
 from wavelane_server.frontends.control import Channel, Line, Word, unpack_config
-from wavelane_server.frontends.host import BEAT_S, EngineHost
-from wavelane_server.frontends.remote import RemoteEngine
 from wavelane_server.logs import configure_logs
-from wavelane_server.metrics import EngineMetrics, Family, families, join, render
-from wavelane_server.serve import SWITCH_S, load_model, loop_factory
-from wavelane_server.service import Elsewhere, Service
+from wavelane_server.metrics import Family
+from wavelane_server.serve import SWITCH_S, loop_factory
 
-SCRAPE_S = 2.0
-"""How long a front end waits for the metrics of the other processes (s); then it answers with its own."""
+BEAT_S = 0.5
+"""Time between two signs of life to the supervisor (s)."""
+
+
+class Role(Protocol):
+    """What a process does."""
+
+    @property
+    def healthy(self) -> bool:
+        """Nothing hangs."""
+
+    async def start(self) -> dict[str, Any]:
+        """Begin to serve.
+
+        Returns:
+            what is served, for the log.
+
+        Raises:
+            WavelaneError: it cannot.
+        """
+
+    async def stop(self) -> None:
+        """Finish what is in progress, then end."""
+
+    def hear(self, line: Line) -> None:
+        """The supervisor said something."""
+
+    def families(self) -> list[Family]:
+        """The process's metrics."""
 
 
 def run(descriptor: int) -> int:
     """Be what the supervisor says at the other end of a socket; returns the exit code."""
+    # As in wavelane_server.serve.
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_run(socket.socket(fileno=descriptor)))
@@ -41,13 +61,11 @@ async def _run(end: socket.socket) -> int:
     if begin is None:
         return 1
     assert begin.word is Word.BEGIN
-    values = begin.values
-    config = unpack_config(values["config"])
+    config = unpack_config(begin.values["config"])
     configure_logs(config.server)
-    path = Path(values["socket"])
-    process = _EngineProcess(config, path) if values["role"] == "engine" else _FrontEnd(config, path, channel)
+    process = _make(begin.values["role"], config, Path(begin.values["socket"]), channel)
     work = asyncio.create_task(process.start())
-    work.add_done_callback(lambda done: _started(done, channel, process))
+    work.add_done_callback(lambda done: _started(done, channel))
     beat = asyncio.create_task(_beat(channel, process))
     async for line in lines:
         if line.word in (Word.DRAIN, Word.STOP):
@@ -63,7 +81,18 @@ async def _run(end: socket.socket) -> int:
     os._exit(1)
 
 
-def _started(work: "asyncio.Task[dict[str, Any]]", channel: Channel, process: "_EngineProcess | _FrontEnd") -> None:
+def _make(role: str, config: Config, path: Path, channel: Channel) -> Role:
+    # Imported by need: a front end never loads torch.
+    if role == "engine":
+        from wavelane_server.frontends.engine_process import EngineProcess
+
+        return EngineProcess(config, path)
+    from wavelane_server.frontends.front_end import FrontEnd
+
+    return FrontEnd(config, path, channel)
+
+
+def _started(work: "asyncio.Task[dict[str, Any]]", channel: Channel) -> None:
     """Tell how the start went."""
     if work.cancelled():
         return
@@ -79,98 +108,7 @@ def _started(work: "asyncio.Task[dict[str, Any]]", channel: Channel, process: "_
         channel.say(Word.FAILED, message=f"{type(error).__name__}: {error}")
 
 
-async def _beat(channel: Channel, process: "_EngineProcess | _FrontEnd") -> None:
+async def _beat(channel: Channel, process: Role) -> None:
     while True:
         channel.say(Word.BEAT, healthy=process.healthy)
         await asyncio.sleep(BEAT_S)
-
-
-class _EngineProcess:
-    """Model and scheduler, and nothing else."""
-
-    def __init__(self, config: Config, path: Path) -> None:
-        self._config = config
-        self._path = path
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        self._metrics = EngineMetrics(self._registry)
-        self._host = EngineHost()
-        self._engine: Engine | None = None
-
-    @property
-    def healthy(self) -> bool:
-        return self._engine is None or self._engine.healthy
-
-    async def start(self) -> dict[str, Any]:
-        """Load, then listen. Returns what is served."""
-        engine = await asyncio.to_thread(self._load)
-        await self._host.start(engine, self._path)
-        self._engine = engine
-        return {
-            "model": engine.spec.name,
-            "head": engine.head,
-            "device": self._config.engine.torch_device().type,
-            "lanes": engine.stats.max_lanes,
-        }
-
-    def _load(self) -> Engine:
-        engine = Engine(load_model(self._config), self._config.engine, self._host.sink, self._metrics)
-        engine.start()
-        engine.warm_up()
-        return engine
-
-    async def stop(self) -> None:
-        await self._host.stop()
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.stop, False, 1.0)
-
-    def hear(self, line: Line) -> None:
-        """Nothing else is said to an engine."""
-
-    def families(self) -> list[Family]:
-        if self._engine is not None:
-            self._metrics.look(self._engine.stats)
-        return families(self._registry)
-
-
-class _FrontEnd:
-    """Sockets and sessions."""
-
-    healthy = True
-
-    def __init__(self, config: Config, path: Path, channel: Channel) -> None:
-        self._channel = channel
-        self._numbers = itertools.count()
-        self._scrapes: dict[int, asyncio.Future[dict[str, list[Family]]]] = {}
-        self._engine = RemoteEngine(path, config.server.engine_timeout_s)
-        self._service = Service(config, Elsewhere(self._engine, self._scrape))
-
-    async def start(self) -> dict[str, Any]:
-        await self._service.start()
-        return {}
-
-    async def stop(self) -> None:
-        await self._service.drain()
-        await self._service.stop()
-
-    def hear(self, line: Line) -> None:
-        if line.word is Word.ENGINE:
-            self._engine.connect()
-        elif line.word is Word.METRICS:
-            waiter = self._scrapes.pop(line.values["id"], None)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(line.values["families"])
-
-    def families(self) -> list[Family]:
-        return families(self._service.metrics.registry)
-
-    async def _scrape(self) -> bytes:
-        """The metrics of all processes, through the supervisor."""
-        number = next(self._numbers)
-        answer = self._scrapes[number] = asyncio.get_running_loop().create_future()
-        self._channel.say(Word.SCRAPE, id=number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SCRAPE_S):
-                return join(await answer)
-        self._scrapes.pop(number, None)
-        return render(self._service.metrics.registry)

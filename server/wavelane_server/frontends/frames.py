@@ -4,6 +4,7 @@ A frame is its body's length and its kind (8 bytes), then the body. Numbers are 
 nothing is rounded on the way. What is said once or seldom is JSON. Nothing is ever unpickled.
 """
 
+import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
@@ -12,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from wavelane.engine.base import Delivery
+from wavelane.engine.base import Delivery, Timing
 from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
@@ -104,12 +105,13 @@ _OPEN = struct.Struct("<II")
 _SLOT = struct.Struct("<II")
 # slot, sequence, samples, frames, lane, lookahead, its bounds, flags, language prompt, end of the audio
 _CHUNK = struct.Struct("<IIIIHBBBBBxIq4x")
-# slot, sequence, frames, tokens (or bytes of an error), lane, flags
-_RESULT = struct.Struct("<IIIHHBB2x")
+# slot, sequence, frames, tokens (or bytes of an error), lane, flags, timing (NaN: none)
+_RESULT = struct.Struct("<IIIHHBB2xddd")
 _TOKEN = struct.Struct("<IId")
 
 _START, _LAST, _PROMPT, _BOUNDS = 1, 2, 4, 8
 _FAILED = 4
+_NO_TIMING = (math.nan,) * 3
 
 _Json = TypeVar("_Json", bound=_Message)
 
@@ -242,10 +244,12 @@ def decode_chunks(body: memoryview) -> Iterator[tuple[Slot, Chunk]]:
 def encode_results(deliveries: Iterable[Delivery]) -> bytes:
     """A frame of :attr:`Kind.RESULTS`: all results of a step for one front end."""
     parts: list[bytes] = []
-    for slot, outcome in deliveries:
+    for delivery in deliveries:
+        slot, outcome = delivery
+        timing = delivery.timing or _NO_TIMING
         if isinstance(outcome, WavelaneError):
             error = f"{outcome.code.value}\n{outcome.message}".encode()[:0xFFFF]
-            parts.append(_RESULT.pack(slot.index, slot.generation, 0, 0, len(error), 0, _FAILED))
+            parts.append(_RESULT.pack(slot.index, slot.generation, 0, 0, len(error), 0, _FAILED, *timing))
             parts.append(error)
             continue
         parts.append(
@@ -257,6 +261,7 @@ def encode_results(deliveries: Iterable[Delivery]) -> bytes:
                 len(outcome.tokens),
                 outcome.lane,
                 _LAST if outcome.last else 0,
+                *timing,
             )
         )
         parts += [_TOKEN.pack(token.id, token.frame, token.confidence) for token in outcome.tokens]
@@ -269,13 +274,14 @@ def decode_results(body: memoryview) -> list[Delivery]:
     at = 0
     try:
         while at < len(body):
-            index, generation, sequence, frames, count, lane, flags = _RESULT.unpack_from(body, at)
+            index, generation, sequence, frames, count, lane, flags, *times = _RESULT.unpack_from(body, at)
             at += _RESULT.size
+            timing = None if math.isnan(times[0]) else Timing(*times)
             slot = Slot(index, generation)
             if flags & _FAILED:
                 code, _, message = str(body[at : at + count], "utf-8", "replace").partition("\n")
                 at += count
-                deliveries.append(Delivery(slot, WavelaneError(ErrorCode(code), message)))
+                deliveries.append(Delivery(slot, WavelaneError(ErrorCode(code), message), timing))
                 continue
             tokens = tuple(
                 [
@@ -288,6 +294,7 @@ def decode_results(body: memoryview) -> list[Delivery]:
                 Delivery(
                     slot,
                     StepResult(lane=lane, sequence=sequence, tokens=tokens, frames=frames, last=bool(flags & _LAST)),
+                    timing,
                 )
             )
     except (struct.error, ValueError) as error:

@@ -89,8 +89,9 @@ class RemoteEngine:
             self._connector.cancel()
         if self._watchdog is not None:
             self._watchdog.cancel()
-        if self._link is not None:
-            self._link.abort()
+        link, self._link = self._link, None
+        if link is not None:
+            link.abort()
 
     def connect(self) -> None:
         """There is an engine process, and it listens: connect, unless we are."""
@@ -238,13 +239,13 @@ class RemoteEngine:
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
         known = []
-        for slot, outcome in deliveries:
-            slot = self._inside(slot)
-            waiting = self._lanes.get(slot)
+        for delivery in deliveries:
+            delivery.slot = self._inside(delivery.slot)
+            waiting = self._lanes.get(delivery.slot)
             if waiting is not None:
                 if waiting:
                     waiting.popleft()
-                known.append(Delivery(slot, outcome))
+                known.append(delivery)
         self._receive(known)
 
     def _assign(self, request: int, slots: list[Slot]) -> None:

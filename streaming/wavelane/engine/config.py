@@ -1,12 +1,14 @@
 """Settings of the engine, written once; the server's configuration tree embeds this model as ``engine``."""
 
 import os
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from wavelane.errors import ErrorCode, WavelaneError
+
+if TYPE_CHECKING:
+    import torch  # takes a second and 150 MB, which processes without a model spare themselves
 
 BUCKETS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Default batch shapes: at most a third of a step is padding."""
@@ -112,12 +114,14 @@ class EngineConfig(BaseModel):
         workers = self.workers or (1 if parameters >= LARGE_MODEL else max(1, cores // max(1, self.threads)))
         return workers, self.threads or max(1, cores // workers)
 
-    def torch_device(self) -> torch.device:
+    def torch_device(self) -> "torch.device":
         """The device that ``device`` means on this machine.
 
         Raises:
             WavelaneError: INVALID_CONFIG if the machine does not have it.
         """
+        import torch
+
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         device = torch.device(self.device)
@@ -129,8 +133,10 @@ class EngineConfig(BaseModel):
             )
         return device
 
-    def torch_dtype(self) -> torch.dtype:
+    def torch_dtype(self) -> "torch.dtype":
         """The dtype that ``precision`` means."""
+        import torch
+
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
 
