@@ -4,7 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wavelane.decode.rnnt import RnntDecoder
 from wavelane.model.base import Emissions, Encoded, LoadedModel, State
+from wavelane.model.config import TransducerConfig
+from wavelane.model.weights import Weights
 from wavelane.spec import FeatureSpec, ModelSpec
 from wavelane.work import Chunk
 
@@ -100,6 +103,29 @@ class ToyDecoder:
 
 def toy_model() -> LoadedModel:
     return LoadedModel(SPEC, toy_front_end, ToyEncoder(), {"ctc": ToyDecoder()})
+
+
+def toy_transducer(max_symbols: int = 5, blank_bias: float = 3.0) -> RnntDecoder:
+    """An RNN-T decoder for the toy's frames; a lower bias of the blank makes it talk more."""
+    generator = torch.Generator().manual_seed(2)
+    symbols, hidden, joint = len(SPEC.vocabulary) + 1, 6, 8
+    shapes: dict[str, tuple[int, ...]] = {
+        "prediction.embedding.weight": (symbols, hidden),
+        "prediction.lstm.0.input.weight": (4 * hidden, hidden), "prediction.lstm.0.input.bias": (4 * hidden,),
+        "prediction.lstm.0.hidden.weight": (4 * hidden, hidden), "prediction.lstm.0.hidden.bias": (4 * hidden,),
+        "joint.encoder.weight": (joint, 16), "joint.encoder.bias": (joint,),
+        "joint.prediction.weight": (joint, hidden), "joint.prediction.bias": (joint,),
+        "joint.out.weight": (symbols, joint), "joint.out.bias": (symbols,),
+    }  # fmt: skip
+    made = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    made["joint.out.bias"][-1] = blank_bias
+    config = TransducerConfig(hidden=hidden, layers=1, joint=joint, activation="relu", max_symbols=max_symbols)
+    return RnntDecoder(Weights.of(made), config, 16, symbols, symbols - 1)
+
+
+def toy_talker(max_symbols: int = 5, blank_bias: float = 3.0) -> LoadedModel:
+    """The toy with an RNN-T head."""
+    return LoadedModel(SPEC, toy_front_end, ToyEncoder(), {"rnnt": toy_transducer(max_symbols, blank_bias)})
 
 
 def make_chunk(sequence: int, seed: int = 0, lookahead: int = 1, start: bool | None = None, **values: object) -> Chunk:

@@ -136,6 +136,7 @@ class Graphs:
         self._tell(self.stats)
         return not wrong
 
+    @torch.inference_mode()
     def run(self, shape: Shape, samples: Tensor, table: Tensor) -> Outputs | None:
         """Queue a step; None if there is no recording of its shape.
 
