@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane_client.load.report import Result, percentile
+from wavelane.measure import percentile
+from wavelane_client.load.report import Result
 
 BIN_SECONDS = 1.0
 

@@ -1,6 +1,5 @@
 """What a load run gave: percentiles, counts, accuracy, and whether the generator itself was the bottleneck."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -8,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.measure import Point, percentile, summarise
 from wavelane_client.load.meter import SessionRecord
 from wavelane_client.load.plan import Plan
 
 GENERATOR_LATE_SECONDS = 0.02
 """p99 of the generator's own delay past which its figures are not the server's."""
+LAG_BOUND_SECONDS = 1.0
+"""p95 of the lag of partials past which sessions are not served live."""
 _NOT_WORD = re.compile(r"[^\w']+")
 
 
@@ -59,30 +61,6 @@ class Result:
     def refused(self) -> Counter[str]:
         """Sessions refused at any time of the run, by code."""
         return Counter(record.error for record in self.records if record.error and record.refused)
-
-
-def percentile(values: Sequence[float], q: float) -> float | None:
-    """The smallest value that at least ``q`` (0 to 1) of all do not exceed (nearest rank); None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
-
-
-def summarise(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Count, p50, p95, p99 and maximum, in milliseconds."""
-    milliseconds = [1000 * value for value in values]
-
-    def shown(value: float | None) -> float | None:
-        return None if value is None else round(value, 2)
-
-    return {
-        "count": len(values),
-        "p50_ms": shown(percentile(milliseconds, 0.50)),
-        "p95_ms": shown(percentile(milliseconds, 0.95)),
-        "p99_ms": shown(percentile(milliseconds, 0.99)),
-        "max_ms": shown(max(milliseconds, default=None)),
-    }
 
 
 def normalise(text: str) -> str:
@@ -145,3 +123,29 @@ def summary(result: Result) -> dict[str, Any]:
         if result.server_cores is None
         else {"cores": round(result.server_cores, 3), "rss_mb": round((result.server_rss_bytes or 0) / 1e6, 1)},
     }
+
+
+def point_of(result: Result) -> Point:
+    """A run as a point of the report that all measurements share; its latency is the lag of partials."""
+    plan = result.plan
+    lookahead = plan.options.get("lookahead")
+    late = percentile(result.lateness, 0.99)
+    lags = [lag for _, lag in result.partial_lags()]
+    failed = bool(result.errors() or result.refused())
+    p95 = percentile(lags, 0.95)
+    return Point(
+        kind="load",
+        engine=f"server at {plan.url}",
+        model="served model",
+        precision="served",
+        lookahead=lookahead if isinstance(lookahead, int) else None,
+        chunk_ms=None,
+        streams=plan.sessions,
+        latency=summarise(lags),
+        cores=result.server_cores,
+        carried=not failed and p95 is not None and p95 < LAG_BOUND_SECONDS,
+        details={
+            "final": summarise(result.finals()),
+            "generator_late_p99_ms": None if late is None else round(1000 * late, 2),
+        },
+    )

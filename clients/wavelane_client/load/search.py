@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from wavelane_client.load.report import Result, percentile
+from wavelane.measure import percentile
+from wavelane_client.load.report import Result
 
 
 @dataclass(frozen=True, slots=True)

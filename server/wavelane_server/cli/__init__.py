@@ -14,6 +14,7 @@ COMMANDS = {
     "transcribe": "Transcribe files or the microphone through a running server.",
     "demo": "Start a server, play a recording into it, and watch the words appear.",
     "models": "List, fetch, inspect, convert and verify models.",
+    "bench": "Measure the engine alone: throughput, streams in real time, the limit of this machine.",
     "load": "Measure what a server carries: latency, errors and accuracy under load.",
     "figures": "Measure what this machine carries, as the README shows it.",
     "doctor": "Say what was found on this machine, and what is missing for which feature.",

@@ -1,10 +1,8 @@
 """``wavelane load``: many sessions at once against a running server, measured from the client's side."""
 
 import asyncio
-import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,11 +10,13 @@ from rich.console import Console
 from rich.live import Live
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.measure import Point
 from wavelane_client.client import DEFAULT_GRPC_URL, DEFAULT_URL
 from wavelane_client.load.machine import describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.plot import plot
-from wavelane_client.load.report import Result, summary
+from wavelane_client.load.points import make_report, print_points, write_report
+from wavelane_client.load.report import Result, point_of, summary
 from wavelane_client.load.run import Run
 from wavelane_client.load.search import Found, Stage, find_max, judge
 from wavelane_client.load.view import live_view, print_report
@@ -108,13 +108,13 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     try:
         machine = describe_machine()
         if flags["search"]:
-            found, result = asyncio.run(_search(plan, flags))
-            report = {"machine": machine, "search": _found(found)}
+            points, found, result = asyncio.run(_search(plan, flags))
+            more = {"search": _found(found)}
         else:
             result = asyncio.run(_run(plan, flags["server_pid"]))
-            report = {"machine": machine}
+            points, more = [point_of(result)], {}
         if result is not None:
-            report |= summary(result)
+            report = make_report(points, machine, **more, **summary(result))
             _outputs(result, report, flags)
     except WavelaneError as error:
         click.echo(f"wavelane: {error.message}", err=True)
@@ -126,14 +126,12 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
 
 
 def _outputs(result: Result, report: dict[str, Any], flags: dict[str, Any]) -> None:
-    print_report(Console(), report)
+    console = Console()
+    print_report(console, report)
+    if flags["search"]:
+        print_points(console, [Point.from_json(point) for point in report["points"]])
     if flags["json_path"]:
-        try:
-            Path(flags["json_path"]).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise WavelaneError(
-                ErrorCode.INVALID_CONFIG, f"cannot write {flags['json_path']}: {error.strerror}"
-            ) from None
+        write_report(report, flags["json_path"])
     if flags["png_path"]:
         plot(result, flags["png_path"])
 
@@ -147,8 +145,9 @@ async def _run(plan: Plan, server_pid: int | None) -> Result:
         return await run.run(lambda run: live.update(live_view(run, time.monotonic()), refresh=True))
 
 
-async def _search(plan: Plan, flags: dict[str, Any]) -> tuple[Found, Result | None]:
+async def _search(plan: Plan, flags: dict[str, Any]) -> tuple[list[Point], Found, Result | None]:
     best: Result | None = None
+    points: list[Point] = []
 
     async def measure(sessions: int) -> Stage:
         nonlocal best
@@ -157,6 +156,7 @@ async def _search(plan: Plan, flags: dict[str, Any]) -> tuple[Found, Result | No
         )
         result = await _run(stage_plan, flags["server_pid"])
         stage = judge(result, flags["bound_ms"] / 1000)
+        points.append(replace(point_of(result), carried=stage.carried))
         click.echo(f"{sessions} sessions: {'carried' if stage.carried else 'too many'} ({stage.reason})")
         if stage.carried and (best is None or sessions >= best.plan.sessions):
             best = result
@@ -164,7 +164,7 @@ async def _search(plan: Plan, flags: dict[str, Any]) -> tuple[Found, Result | No
 
     found = await find_max(measure, first=plan.sessions, limit=flags["limit"])
     click.echo(f"The server carries {found.sessions} sessions" + (", the --limit" if found.limited else "") + ".")
-    return found, best
+    return points, found, best
 
 
 def _found(found: Found) -> dict[str, Any]:

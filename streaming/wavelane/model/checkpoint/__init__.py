@@ -19,7 +19,7 @@ from wavelane.model.emformer import load_pipeline
 from wavelane.model.pipelines import PREFIX
 from wavelane.model.weights import Weights
 
-__all__ = ["ArchiveLimits", "convert_model", "inspect_model", "load_model"]
+__all__ = ["ArchiveLimits", "convert_model", "inspect_model", "load_model", "read_config"]
 
 
 def load_model(
@@ -56,13 +56,22 @@ def inspect_model(path: str | Path, *, name: str | None = None, limits: ArchiveL
     Raises:
         WavelaneError: as :func:`load_model`, as far as the configuration tells.
     """
+    return read_config(path, name=name, limits=limits).spec()
+
+
+def read_config(path: str | Path, *, name: str | None = None, limits: ArchiveLimits | None = None) -> ModelConfig:
+    """The configuration of a checkpoint, without its weights.
+
+    Raises:
+        WavelaneError: as :func:`load_model`, as far as the configuration tells.
+    """
     path = Path(path)
     with _malformed(path):
         if not path.is_dir():
-            return read_nemo_config(_existing(path), name or _stem(path), limits).spec()
+            return read_nemo_config(_existing(path), name or _stem(path), limits)
         if is_native(read_json(path / CONFIG)):
-            return read_native_config(path, name).spec()
-        return read_huggingface_config(path, name or _stem(path)).spec()
+            return read_native_config(path, name)
+        return read_huggingface_config(path, name or _stem(path))
 
 
 def convert_model(

@@ -1,0 +1,1 @@
+"""Measures the engine alone: audio from memory, no sockets, no sessions."""
