@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from wavelane.engine import Delivery, Engine, EngineConfig, Outcome, Slot, StepReport
+from wavelane.engine.metrics import GraphStats
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.work import StepResult
@@ -18,6 +19,7 @@ class Recorder:
         self.deliveries: list[Delivery] = []
         self.calls: list[int] = []
         self.steps: list[StepReport] = []
+        self.graphs: list[GraphStats] = []
         self.refused: list[ErrorCode] = []
         self.dropped = 0
         self.failed = 0
@@ -44,6 +46,9 @@ class Recorder:
 
     def on_failed(self, lanes: int) -> None:
         self.failed += lanes
+
+    def on_graphs(self, graphs: GraphStats) -> None:
+        self.graphs.append(graphs)
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[Delivery]:
         """The deliveries, once there are ``count``."""

@@ -283,6 +283,8 @@ def test_the_engine_over_recordings_gives_what_it_gives_without(monkeypatch: pyt
                     engine.submit(slot, make_chunk(number, seed, lookahead=SPEC.lookaheads[seed % 3]))
             recorder.wait_for(24)
             results.append([recorder.results(slot) for slot in slots])
+            assert engine.graphs.captured == (0 if build is None else 3)
+            assert [stats.captured for stats in recorder.graphs] == ([] if build is None else [1, 2, 3])
     assert results[0] == results[1]
     assert [len(r.recordings) for r in recorders] == [3]
     assert sum(recording.replays for recording in recorders[0].recordings) > 6

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 BUCKETS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Default batch shapes: at most a third of a step is padding."""
 
+LANES = {"cpu": 256, "cuda": 4096}
+"""Default number of lanes."""
+
 LARGE_MODEL = 100_000_000
 """Parameters from which on a step is better computed by all cores together than by one: it waits for the weights."""
 
@@ -36,10 +39,11 @@ class EngineConfig(BaseModel):
         "auto", description="Which decoder of the checkpoint is used; auto takes the one that the model prefers."
     )
     max_sessions: int = Field(
-        256,
-        ge=1,
+        0,
+        ge=0,
         description="Lanes: streams that may be open at once. A session that recognises its channels separately "
-        "takes a lane for each. Further sessions are refused with `overloaded`.",
+        f"takes a lane for each. Further sessions are refused with `overloaded`. 0 means {LANES['cpu']} on a CPU, and "
+        f"{LANES['cuda']} on CUDA, or as many as the GPU has memory for.",
     )
     max_backlog_seconds: float = Field(
         30.0,
@@ -49,7 +53,7 @@ class EngineConfig(BaseModel):
     max_batch: int = Field(
         0,
         ge=0,
-        description="Rows of the largest step; 0 means 32 on a CPU, where larger steps outgrow its caches, and 128 on "
+        description="Rows of the largest step; 0 means 32 on a CPU, where larger steps outgrow its caches, and 256 on "
         "CUDA. Larger steps carry more streams, and every stream waits longer for one.",
     )
     buckets: tuple[Positive, ...] = Field(
@@ -69,6 +73,18 @@ class EngineConfig(BaseModel):
         le=1000,
         description="How long (ms) an idle engine holds a chunk back in the hope of company. 0 steps at once: under "
         "load, company gathers by itself while a step runs. The last chunk of an utterance never waits.",
+    )
+    cuda_graphs: Literal["startup", "lazy", "off"] = Field(
+        "startup",
+        description="When a step is captured as a CUDA graph, one for each batch shape and lookahead, and compared "
+        "with the same step run without: `startup` before the first session, `lazy` at the first step of a shape, "
+        "which delays that step, `off` never: steps then launch their kernels one by one, which takes longer.",
+    )
+    max_graphs: int = Field(
+        64,
+        ge=1,
+        description="CUDA graphs at most; further batch shapes run without one. Each takes some MB of GPU memory and "
+        "some tenths of a second to capture; the logs and `/metrics` tell.",
     )
     workers: int = Field(
         0,
@@ -94,10 +110,15 @@ class EngineConfig(BaseModel):
         return buckets
 
     @property
+    def lanes(self) -> int:
+        """Lanes that are wanted; a GPU may have memory for less (:func:`wavelane.engine.memory.with_lanes`)."""
+        return self.max_sessions or LANES[self.torch_device().type]
+
+    @property
     def largest_batch(self) -> int:
         """Rows of the largest step: a step holds at most one row of each lane."""
-        rows = self.max_batch or (128 if self.torch_device().type == "cuda" else 32)
-        return min(rows, self.max_sessions)
+        rows = self.max_batch or (256 if self.torch_device().type == "cuda" else 32)
+        return min(rows, self.lanes)
 
     @property
     def batch_shapes(self) -> tuple[int, ...]:

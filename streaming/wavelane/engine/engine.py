@@ -7,7 +7,8 @@ import torch
 
 from wavelane.engine.base import Sink
 from wavelane.engine.config import EngineConfig
-from wavelane.engine.metrics import EngineObserver, EngineStats, NullObserver
+from wavelane.engine.memory import with_lanes
+from wavelane.engine.metrics import EngineObserver, EngineStats, GraphStats, NullObserver
 from wavelane.engine.runner import Runner
 from wavelane.engine.scheduler import Scheduler
 from wavelane.engine.slots import Slot
@@ -42,10 +43,18 @@ class Engine:
         self, model: LoadedModel, config: EngineConfig, sink: Sink, observer: EngineObserver | None = None
     ) -> None:
         self._spec = model.spec
-        self._config = config
         self._head = _choose_head(model, config)
         self._observer = NullObserver() if observer is None else observer
-        self._runner = Runner(model, self._head, config.max_sessions)
+        self._config = config = with_lanes(config, model, self._head)
+        self._graphs = GraphStats()
+        self._runner = Runner(
+            model,
+            self._head,
+            config.max_sessions,
+            graphs=config.cuda_graphs,
+            max_graphs=config.max_graphs,
+            tell=self._on_graphs,
+        )
         wanted = config.torch_device()
         if self._runner.device.type != wanted.type:
             raise WavelaneError(
@@ -89,6 +98,11 @@ class Engine:
     def stats(self) -> EngineStats:
         """A snapshot."""
         return self._scheduler.stats
+
+    @property
+    def graphs(self) -> GraphStats:
+        """CUDA graphs in use."""
+        return self._graphs
 
     @property
     def healthy(self) -> bool:
@@ -144,6 +158,10 @@ class Engine:
             if self._stopping:
                 return
             self._runner.prepare(lookahead)
+
+    def _on_graphs(self, graphs: GraphStats) -> None:
+        self._graphs = graphs
+        self._observer.on_graphs(graphs)
 
     def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
         """Take no more work, then end the threads. Blocks.

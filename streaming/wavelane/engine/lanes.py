@@ -47,7 +47,7 @@ class Lanes:
         self._orders = 0
         self._lanes: dict[int, Lane] = {}
         self._ready: dict[int, Pending] = {}
-        self.pool = SlotPool(config.max_sessions)
+        self.pool = SlotPool(config.lanes)
         self.queued = 0
         """Chunks that wait, ready or behind one that is."""
         self.running = 0
