@@ -84,3 +84,22 @@ def test_onsets_and_offsets_alternate_and_keep_to_the_least_durations(probabilit
             assert change.found - change.at >= (OPTIONS.min_silence if speaking else OPTIONS.min_speech)
             at, speaking = change.at, not speaking
         assert segmenter.speaking == speaking
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.5, 1.0]).flatmap(lambda p: st.lists(st.just(p), max_size=40)), max_size=12)
+)
+def test_skipping_what_changes_nothing_changes_nothing(runs: list[list[float]]) -> None:
+    judgements = [probability for run in runs for probability in run]
+    slow, quick = Segmenter(OPTIONS, FRAME), Segmenter(OPTIONS, FRAME)
+    wanted = [(at, change) for at, p in enumerate(judgements) if (change := slow.push(p)) is not None]
+    found = []
+    at = 0
+    while at < len(judgements):
+        at += quick.skip(judgements[at:])
+        if at < len(judgements):
+            if (change := quick.push(judgements[at])) is not None:
+                found.append((at, change))
+            at += 1
+    assert found == wanted
+    assert vars(quick) == vars(slow)

@@ -6,7 +6,6 @@ encoder steps; the sample clock runs on through the gaps. Without a detector eve
 flush and end.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -166,8 +165,8 @@ class SpeechGate:
 
     def push(self, samples: Samples) -> list[Action]:
         """See :class:`Gate`."""
-        self._audio = np.concatenate((self._audio, samples))
-        return list(self._judge(self._detector.push(samples)))
+        self._audio = np.concatenate((self._audio, samples)) if len(self._audio) else samples
+        return self._judge(self._detector.push(samples))
 
     @property
     def waiting(self) -> bool:
@@ -176,17 +175,18 @@ class SpeechGate:
 
     def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
         """See :class:`Gate`."""
-        return list(self._judge(probabilities))
+        return self._judge(probabilities)
 
     def finish(self) -> list[Action]:
         """See :class:`Gate`."""
         end = self._audio_at + len(self._audio)
         actions: list[Action] = []
         if not self._stream and (candidate := self._segmenter.candidate) is not None:
-            actions += self._open(self._origin + candidate)
+            self._open(self._origin + candidate, actions)
         self._judged = end
         if self._stream:
-            actions += [*self._feed(), Close(end)]
+            self._feed(actions)
+            actions.append(Close(end))
         self._stream = False
         self._spell = _Spell.NONE
         self._segmenter = Segmenter(self._options, self._frame)
@@ -195,52 +195,66 @@ class SpeechGate:
         self._trim()
         return actions
 
-    def _judge(self, probabilities: NDArray[np.float32]) -> Iterator[Action]:
-        for probability in probabilities.tolist():
-            change = self._segmenter.push(probability)
+    def _judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
+        actions: list[Action] = []
+        segmenter, judgements = self._segmenter, probabilities.tolist()
+        taken = 0
+        if segmenter.speaking or not (self._stream or self._expectant):
+            # As most audio is: the speech goes on, or there was none for long. No rule of silence can apply.
+            taken = segmenter.skip(judgements)
+            self._judged += taken * self._frame
+        for probability in judgements[taken:]:
+            change = segmenter.push(probability)
             self._judged += self._frame
             if change is not None:
                 at = self._origin + change.at
                 if isinstance(change, SpeechOnset):
                     if not self._stream:
-                        yield from self._open(at)
+                        self._open(at, actions)
                     else:
-                        yield Onset(at)
+                        actions.append(Onset(at))
                     self._spell = _Spell.NONE
                 else:
-                    yield Offset(at)
-            yield from self._silence()
+                    actions.append(Offset(at))
+            self._silence(actions)
         if self._stream:
-            yield from self._feed()
+            self._feed(actions)
         self._trim()
+        return actions
 
-    def _open(self, onset: int) -> Iterator[Action]:
+    def _open(self, onset: int, actions: list[Action]) -> None:
         self._stream = True
         self._fed = max(self._fed, onset - self._pre_roll, self._audio_at)
-        yield Open(self._fed)
-        yield Onset(onset)
+        actions.append(Open(self._fed))
+        actions.append(Onset(onset))
 
-    def _silence(self) -> Iterator[Action]:
+    @property
+    def _expectant(self) -> bool:
+        """Silence without text is still to be told, when it has lasted long enough."""
+        return self._spell is _Spell.CLOSED and self.endpoint.enabled
+
+    def _silence(self, actions: list[Action]) -> None:
         """What the silence since the last speech means now; each answer once a spell."""
+        if not (self._stream or self._expectant):
+            return
         silence = self._segmenter.silence_run
         pause = to_samples(self.endpoint.silence_ms)
         if self._stream and silence >= pause:
             if self._segmenter.speaking:
-                yield Offset(self._origin + self._segmenter.stop().at)
-            yield from self._feed()
-            yield Close(self._judged)
+                actions.append(Offset(self._origin + self._segmenter.stop().at))
+            self._feed(actions)
+            actions.append(Close(self._judged))
             self._stream = False
             self._spell = _Spell.CLOSED
             if self.endpoint.enabled:
-                yield Pause(self._judged)
-        no_text = max(pause, to_samples(self.endpoint.no_text_ms))
-        if self._spell is _Spell.CLOSED and self.endpoint.enabled and silence >= no_text:
+                actions.append(Pause(self._judged))
+        if self._expectant and silence >= max(pause, to_samples(self.endpoint.no_text_ms)):
             self._spell = _Spell.REPORTED
-            yield NoText(self._judged)
+            actions.append(NoText(self._judged))
 
-    def _feed(self) -> Iterator[Action]:
+    def _feed(self, actions: list[Action]) -> None:
         if self._judged > self._fed:
-            yield Feed(self._audio[self._fed - self._audio_at : self._judged - self._audio_at])
+            actions.append(Feed(self._audio[self._fed - self._audio_at : self._judged - self._audio_at]))
             self._fed = self._judged
 
     def _trim(self) -> None:

@@ -4,6 +4,7 @@ The rules are those of Silero's ``VADIterator`` (separate thresholds to start an
 least duration of speech as in its ``get_speech_timestamps``, but online and without a clock.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,6 +102,32 @@ class Segmenter:
         """Decide now, before ``min_silence`` has passed, that speech has stopped."""
         self.speaking = False
         return SpeechOffset(self._speech_end, self.position)
+
+    def skip(self, probabilities: Sequence[float]) -> int:
+        """Take judgements, in order, as long as they change nothing: speech while speaking, silence while it is silent.
+
+        Returns:
+            how many were taken; the next one is for :meth:`push`.
+        """
+        count = 0
+        if self.speaking:
+            threshold = self._options.off if self._active else self._options.on
+            for probability in probabilities:
+                if probability < threshold:
+                    break
+                threshold = self._options.off
+                count += 1
+            if count:
+                self._active = True
+                self.position += count * self._frame
+                self._speech_end = self.position
+        elif self.candidate is None and not self._active:
+            for probability in probabilities:
+                if probability >= self._options.on:
+                    break
+                count += 1
+            self.position += count * self._frame
+        return count
 
     def push(self, probability: float) -> SpeechOnset | SpeechOffset | None:
         """Take the judgement of the next frame."""

@@ -15,6 +15,8 @@ from wavelane.events import CLOCK_RATE
 from wavelane.work import Samples
 
 _FRAME_MS = (10, 20, 30)
+_SCALE, _LEAST, _MOST = np.float32(32768.0), np.float32(-32768.0), np.float32(32767.0)
+_INT16 = np.dtype("<i2")
 
 
 class WebRtcDetector:
@@ -49,12 +51,18 @@ class WebRtcDetector:
 
     def push(self, samples: Samples) -> NDArray[np.float32]:
         """Take samples [n], give flags [k] of the frames they complete."""
-        scaled = np.clip(samples * np.float32(32768.0), -32768.0, 32767.0).astype("<i2").tobytes()
-        data = self._rest + scaled if self._rest else scaled
-        size = 2 * self._samples
-        count = len(data) // size
-        self._rest = data[count * size :]
+        # This runs for every packet of every session; np.clip would take as long as all the rest of it.
+        scaled = samples * _SCALE
+        np.maximum(scaled, _LEAST, out=scaled)
+        np.minimum(scaled, _MOST, out=scaled)
+        data = scaled.astype(_INT16).tobytes()
+        if self._rest:
+            data = self._rest + data
+        frame = self._samples
+        size = 2 * frame
+        whole = len(data) // size * size
+        self._rest = data[whole:]
         is_speech = self._vad.is_speech
         return np.array(
-            [is_speech(data[at : at + size], CLOCK_RATE) for at in range(0, count * size, size)], np.float32
+            [is_speech(data[at : at + size], CLOCK_RATE, frame) for at in range(0, whole, size)], np.float32
         )
