@@ -1,6 +1,7 @@
 """The rules of a stream, the same for every protocol and transport: order, limits, time-outs, and how it ends."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Generic, Protocol, TypeVar
 
@@ -230,7 +231,7 @@ class Conversation(Generic[In, Out]):
         timeout = self._limits.send_timeout_s
         send, get, translate = self._link.send, self._outbox.get, self._adapter.send
         while True:
-            event, since = await get()
+            event, since, timing = await get()
             for message in translate(event):
                 try:
                     async with asyncio.timeout(timeout):
@@ -240,11 +241,14 @@ class Conversation(Generic[In, Out]):
             if isinstance(event, Partial):
                 self._metrics.lag.observe(event.lag_ms / 1000)
                 if since is not None:
-                    self._metrics.partial_latency.observe(self._loop.time() - since)
+                    self._metrics.partial_latency.observe(time.monotonic() - since)
             elif isinstance(event, Final):
                 self._metrics.lag.observe(event.lag_ms / 1000)
                 if since is not None:
-                    self._metrics.final_latency.observe(self._loop.time() - since)
+                    now = time.monotonic()
+                    self._metrics.final_latency.observe(now - since)
+                    if event.reason in ("flush", "end"):
+                        self._metrics.share(since, timing, now)
             elif isinstance(event, Closed):
                 return
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wavelane.engine.base import Outcome
+from wavelane.engine.base import Delivery, Timing
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Final, Partial
@@ -65,6 +66,8 @@ class LiveSession:
         self._drained: asyncio.Future[None] | None = None
         self._arrivals: deque[tuple[int, float]] = deque()
         self._asked_at = 0.0
+        self._timing: Timing | None = None
+        """Of the result whose events go out next."""
         self._received = 0
         self._closed = False
         self._broken = False
@@ -102,13 +105,13 @@ class LiveSession:
 
     def flush(self) -> None:
         """Finalise what was heard and stay open."""
-        self._asked_at = self._loop.time()
+        self._asked_at = time.monotonic()
         self._guard(self._session.receive_flush)
         self._advance()
 
     async def end(self) -> None:
         """No more audio. A container's tail is decoded off the event loop."""
-        self._asked_at = self._loop.time()
+        self._asked_at = time.monotonic()
         await self._decode(self._session.options.encoding == "container", self._session.receive_end)
 
     def reconfigure(self, values: object) -> None:
@@ -122,7 +125,7 @@ class LiveSession:
         if self._busy:
             self._late = error
             return
-        self._asked_at = self._loop.time()
+        self._asked_at = time.monotonic()
         self._guard(self._session.receive_failure, error)
         self._advance()
 
@@ -158,9 +161,9 @@ class LiveSession:
             self._drained = self._loop.create_future()
             await self._drained
 
-    def deliver(self, lane: int, outcome: Outcome) -> None:
+    def deliver(self, lane: int, delivery: Delivery) -> None:
         """Take the engine's answer to the oldest chunk of a lane."""
-        self._when_free(self._take, lane, outcome)
+        self._when_free(self._take, lane, delivery)
 
     def judge(self, lane: int, outcome: NDArray[np.float32] | WavelaneError) -> None:
         """Take the speech detector's answer to the oldest windows of a lane."""
@@ -190,7 +193,7 @@ class LiveSession:
         rate = self._engine.spec.features.sample_rate
         received = self._session.received
         if received > self._received:
-            self._arrivals.append((received, self._loop.time()))
+            self._arrivals.append((received, time.monotonic()))
             self._recognizer.metrics.audio.inc((received - self._received) / rate)
             self._received = received
         backlog = self._session.backlog_ms
@@ -220,7 +223,9 @@ class LiveSession:
             self._windows_out -= len(outcome)
             self._guard(self._session.receive_judgements, lane, outcome)
 
-    def _take(self, lane: int, outcome: Outcome) -> None:
+    def _take(self, lane: int, delivery: Delivery) -> None:
+        outcome = delivery.outcome
+        self._timing = delivery.timing
         if isinstance(outcome, WavelaneError):
             self._guard(self._session.receive_error, outcome)
         else:
@@ -266,7 +271,8 @@ class LiveSession:
         for event in self._session.events():
             if isinstance(event, Failed) and event.fatal:
                 self.failure = WavelaneError(event.code, event.message)
-            self._outbox.put(event, self._since(event))
+            self._outbox.put(event, self._since(event), self._timing)
+        self._timing = None
         if self._session.closed:
             self.close()
         elif self._session.backlog_ms <= self._limits.backpressure_ms or not self._awaiting:

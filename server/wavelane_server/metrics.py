@@ -14,12 +14,21 @@ from wavelane.engine.metrics import EngineStats, StepReport
 from wavelane.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from wavelane.engine.base import Timing
     from wavelane.engine.metrics import GraphStats
 
 _LATENCY = (0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 _STEP = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 _DELAY = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _ROWS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+
+_SHARE = (
+    *(0.0002, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.0175, 0.02),
+    *(0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0),
+)
+
+SHARES = ("edge", "wait", "step", "delivery")
+"""In their order; see :meth:`Metrics.share`."""
 
 DELAY_SAMPLE_S = 0.25
 """Time between two samples of the event loop's delay (s)."""
@@ -116,6 +125,14 @@ class Metrics:
             buckets=_LATENCY,
             registry=registry,
         )
+        self.final_shares = Histogram(
+            "wavelane_final_share_seconds",
+            "Shares of the time from the receipt of a flush or end to the hand-over of its final: edge (until the last "
+            "chunk is with the engine), wait (for a step), step, delivery (until the socket has the final)",
+            ["share"],
+            buckets=_SHARE,
+            registry=registry,
+        )
         self.audio = Counter("wavelane_audio_received_seconds", "Audio received", registry=registry)
         self.refusals = Counter("wavelane_refusals", "Sessions refused, by error code", ["code"], registry=registry)
         self.failures = Counter(
@@ -127,6 +144,20 @@ class Metrics:
             buckets=_DELAY,
             registry=registry,
         )
+
+    def share(self, asked: float, timing: "Timing | None", sent: float) -> None:
+        """Count the shares of a final that was asked for; they add up to ``sent - asked``.
+
+        Args:
+            asked: when the flush or end was received (s, :func:`time.monotonic`, as all times here).
+            timing: of the chunk whose result made the final. None: its last result was there before.
+            sent: when the final was handed to the socket.
+        """
+        at = asked
+        for name, until in zip(SHARES, (*(timing or (asked,) * 3), sent), strict=True):
+            # What was done before it was asked for took none of the time.
+            self.final_shares.labels(name).observe(max(0.0, until - at))
+            at = max(at, until)
 
     async def sample_loop_delay(self) -> None:
         """Run for ever: sleep, and observe how much later than asked the loop came back."""

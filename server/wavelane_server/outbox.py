@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from typing import NamedTuple
 
+from wavelane.engine.base import Timing
 from wavelane.events import Partial
 from wavelane_server.adapters.base import Outgoing
 
@@ -13,7 +14,9 @@ class Item(NamedTuple):
 
     event: Outgoing
     since: float | None
-    """Clock of the event loop (s) at which the audio, flush or end that caused the event was received."""
+    """When the audio, flush or end that caused the event was received (s, :func:`time.monotonic`)."""
+    timing: Timing | None
+    """How the chunk whose result made the event went through the engine; None for one that no result made."""
 
 
 class Outbox:
@@ -38,8 +41,8 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, event: Outgoing, since: float | None = None) -> None:
-        """Take an event."""
+    def put(self, event: Outgoing, since: float | None = None, timing: Timing | None = None) -> None:
+        """Take an event; see :class:`Item`."""
         if self.overflowed.is_set():
             return
         if isinstance(event, Partial):
@@ -50,7 +53,7 @@ class Outbox:
         if len(self._items) >= self._limit:
             self.overflowed.set()
             return
-        self._items[self._next] = Item(event, since)
+        self._items[self._next] = Item(event, since, timing)
         self._next += 1
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)

@@ -1,6 +1,7 @@
 """What passes between the parts of the engine: the runner's interface, and what is delivered to the sink."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from wavelane.engine.batching import Batch
@@ -12,11 +13,31 @@ Outcome = StepResult | WavelaneError
 """What a step gave for one row."""
 
 
-class Delivery(NamedTuple):
-    """One row's outcome. An error ends the lane: nothing more comes for it, and it wants to be closed."""
+class Timing(NamedTuple):
+    """When a chunk went through the engine (s, :func:`time.monotonic`, which all processes of a machine share)."""
+
+    submitted: float
+    formed: float
+    """Its batch was formed: it waited until then, for a step of its own lane too."""
+    done: float
+    """The results of the step were on the host."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One row's outcome. An error ends the lane: nothing more comes for it, and it wants to be closed.
+
+    Unpacks to slot and outcome.
+    """
 
     slot: Slot
     outcome: Outcome
+    timing: Timing | None = field(default=None, compare=False)
+    """None for an error that no step gave."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self.slot
+        yield self.outcome
 
 
 Sink = Callable[[Sequence[Delivery]], None]

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from wavelane.engine.base import Delivery, DeviceLostError, Outcome, Sink, StepRunner
+from wavelane.engine.base import Delivery, DeviceLostError, Outcome, Sink, StepRunner, Timing
 from wavelane.engine.batching import Batch, Policy, hold_until, pick
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.faults import engine_died, shutting_down, step_failed
@@ -359,7 +359,7 @@ class Scheduler:
             for pending, outcome in zip(rows, outcomes, strict=True):
                 is_error = isinstance(outcome, WavelaneError)
                 if self._lanes.answer(pending, is_error, done):
-                    deliveries.append(Delivery(pending.slot, outcome))
+                    deliveries.append(Delivery(pending.slot, outcome, Timing(pending.submitted, flight.formed, done)))
                     failed += is_error
                 else:
                     unwanted += 1
