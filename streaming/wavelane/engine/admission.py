@@ -1,12 +1,28 @@
-"""Who gets in: a bounded number of lanes and a bounded backlog for each, refused with an error that names the limit."""
+"""Who gets in: as many lanes as there are and as the machine carries, and a bounded backlog for each.
+
+Refusals are errors that name the limit and its setting.
+"""
 
 from wavelane.engine.config import EngineConfig
+from wavelane.engine.governor import Condition, Governor
 from wavelane.engine.slots import Slot, SlotPool
 from wavelane.errors import ErrorCode, WavelaneError
 
 
-def admit(pool: SlotPool) -> Slot:
-    """A slot for one more lane. Raises OVERLOADED when there is none."""
+def admit(pool: SlotPool, governor: Governor, lookahead: int | None, now: float) -> Slot:
+    """A slot for one more lane.
+
+    Args:
+        pool: the hard limit.
+        governor: knows the load.
+        lookahead: the longest that the lane allows; None: the model's default.
+        now: time (s).
+
+    Raises:
+        WavelaneError: OVERLOADED when there is no slot, or the machine has enough to do.
+    """
+    if pool.live < pool.size and not governor.admit(lookahead, now):
+        raise overloaded(governor.condition(now))
     slot = pool.allocate()
     if slot is None:
         raise WavelaneError(
@@ -15,6 +31,15 @@ def admit(pool: SlotPool) -> Slot:
             "try again later or on another server.",
         )
     return slot
+
+
+def overloaded(condition: Condition) -> WavelaneError:
+    """The refusal of a session that the machine would not carry in time."""
+    return WavelaneError(
+        ErrorCode.OVERLOADED,
+        f"This server carries {condition.capacity:.0f} streams of continuous speech in time and has "
+        f"{condition.load:.0%} of that to do (setting engine.capacity); try again later or on another server.",
+    )
 
 
 def check_backlog(waiting: float, added: float, config: EngineConfig) -> None:

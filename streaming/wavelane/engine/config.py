@@ -98,6 +98,23 @@ class EngineConfig(BaseModel):
         description="CPU threads of one step (torch intra-op); 0 means the cores divided by the workers. More than one "
         "thread needs OMP_WAIT_POLICY=passive in the environment wherever something else uses the CPU too.",
     )
+    capacity: Annotated[int, Field(ge=1)] | Literal["measure", "off"] = Field(
+        "measure",
+        description="Streams of continuous speech at the model's default lookahead that this machine is to carry; "
+        "sessions count by what they really say and by their lookahead, and when that is too much new ones are refused "
+        "with `overloaded`. `measure`: timed after the start and corrected while running. `off`: no limit but "
+        "max_sessions, and `lookahead: auto` stays at its shortest.",
+    )
+    capacity_latency: float = Field(
+        0.5,
+        gt=0,
+        le=2,
+        description="What the measured capacity promises: from a chunk's arrival to its result, 95 % of the chunks "
+        "take less than this share of the chunk's length.",
+    )
+    capacity_headroom: float = Field(
+        0.1, ge=0, lt=1, description="Share of the machine that the measured capacity leaves free."
+    )
     stall_seconds: float = Field(
         30.0, gt=0, description="A step that runs longer (s) makes the engine unhealthy: it hangs."
     )

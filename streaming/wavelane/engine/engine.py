@@ -2,12 +2,16 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 
 from wavelane.engine.base import Sink
+from wavelane.engine.calibration import BUDGET_S, time_steps
+from wavelane.engine.capacity import CostModel
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.memory import with_lanes
+from wavelane.engine.governor import Governor
 from wavelane.engine.metrics import EngineObserver, EngineStats, GraphStats, NullObserver
 from wavelane.engine.runner import Runner
 from wavelane.engine.scheduler import Scheduler
@@ -77,6 +81,7 @@ class Engine:
             self._observer,
             self._workers,
             lambda: torch.set_num_threads(self._threads),
+            self._governor(),
         )
 
     @property
@@ -148,16 +153,38 @@ class Engine:
         if lookaheads is None:
             lookaheads = self._spec.lookaheads if everything else (self._spec.default_lookahead,)
         self._scheduler.call(lambda: self._runner.warm_up(buckets, lookaheads)).result()
-        later = [lookahead for lookahead in self._spec.lookaheads if lookahead not in lookaheads]
-        self._preparing = threading.Thread(target=self._prepare, args=(later,), name="wavelane-prepare", daemon=True)
+        warm = tuple(lookaheads)
+        self._preparing = threading.Thread(target=self._prepare, args=(warm,), name="wavelane-prepare", daemon=True)
         self._preparing.start()
 
-    def _prepare(self, lookaheads: Sequence[int]) -> None:
-        """What the first clients need not wait for."""
-        for lookahead in lookaheads:
+    def _prepare(self, warm: Sequence[int]) -> None:
+        """What the first clients need not wait for, the lookahead of most of them first."""
+        default = self._spec.default_lookahead
+        for lookahead in sorted(self._spec.lookaheads, key=lambda lookahead: lookahead != default):
             if self._stopping:
                 return
-            self._runner.prepare(lookahead)
+            if lookahead not in warm:
+                self._runner.prepare(lookahead)
+            if self._config.capacity != "off":
+                with suppress(WavelaneError):  # the engine stops
+                    self._measure(lookahead, BUDGET_S if lookahead == default else BUDGET_S / 2)
+
+    def _measure(self, lookahead: int, budget: float) -> None:
+        shapes, call = self._config.batch_shapes, self._scheduler.call
+        measured = time_steps(self._runner, call, lookahead, shapes, self._workers, budget)
+        self._scheduler.govern(lambda governor: governor.learn(lookahead, measured))
+
+    def _governor(self) -> Governor:
+        spec, config = self._spec, self._config
+        costs = CostModel(
+            frame_seconds=spec.frame_samples / spec.features.sample_rate,
+            workers=self._workers,
+            largest=config.largest_batch,
+            latency=config.capacity_latency,
+            headroom=config.capacity_headroom,
+            pinned=(spec.default_lookahead, config.capacity) if isinstance(config.capacity, int) else None,
+        )
+        return Governor(costs, spec.lookaheads, spec.default_lookahead, enforce=config.capacity != "off")
 
     def _on_graphs(self, graphs: GraphStats) -> None:
         self._graphs = graphs
@@ -180,14 +207,18 @@ class Engine:
             self._preparing.join()
         return self._scheduler.stop(drain, timeout)
 
-    def open(self) -> Slot:
+    def open(self, lookahead: int | None = None) -> Slot:
         """A lane for a new stream.
 
+        Args:
+            lookahead: the longest that the stream allows, which is what it may cost under load; None: the model's
+                default.
+
         Raises:
-            WavelaneError: OVERLOADED when all lanes are in use, SHUTTING_DOWN after :meth:`stop`, INTERNAL when the
-                engine died.
+            WavelaneError: OVERLOADED when all lanes are in use or the machine has enough to do (``engine.capacity``),
+                SHUTTING_DOWN after :meth:`stop`, INTERNAL when the engine died.
         """
-        return self._scheduler.open()
+        return self._scheduler.open(lookahead)
 
     def submit(self, slot: Slot, chunk: Chunk) -> None:
         """Queue a chunk. O(1). The first chunk of a lane must have ``start``.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from wavelane.engine.admission import admit, check_backlog
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.config import EngineConfig
+from wavelane.engine.governor import Governor
+from wavelane.engine.load import LaneLoad
 from wavelane.engine.slots import Slot, SlotPool
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.work import Chunk
@@ -17,6 +19,8 @@ class Lane:
     """One open stream."""
 
     slot: Slot
+    load: LaneLoad
+    """What it asks for."""
     queue: deque[tuple[Chunk, int, float]] = field(default_factory=deque)
     """Chunks behind the one that is ready, with their order and time of submission."""
     unanswered: int = 0
@@ -39,11 +43,13 @@ class Lanes:
     Args:
         config: limits.
         frame_seconds: length of a feature frame (s).
+        governor: told what lanes ask for.
     """
 
-    def __init__(self, config: EngineConfig, frame_seconds: float) -> None:
+    def __init__(self, config: EngineConfig, frame_seconds: float, governor: Governor) -> None:
         self._config = config
         self._frame_seconds = frame_seconds
+        self._governor = governor
         self._orders = 0
         self._lanes: dict[int, Lane] = {}
         self._ready: dict[int, Pending] = {}
@@ -58,10 +64,10 @@ class Lanes:
         """The first waiting chunk of every lane that has one."""
         return list(self._ready.values())
 
-    def open(self) -> Slot:
-        """A new lane. Raises OVERLOADED."""
-        slot = admit(self.pool)
-        self._lanes[slot.index] = Lane(slot)
+    def open(self, lookahead: int | None, now: float) -> Slot:
+        """A new lane; ``lookahead``: the longest that it allows. Raises OVERLOADED."""
+        slot = admit(self.pool, self._governor, lookahead, now)
+        self._lanes[slot.index] = Lane(slot, self._governor.open(lookahead, now))
         return slot
 
     def lane(self, slot: Slot) -> Lane:
@@ -90,7 +96,9 @@ class Lanes:
         if lane.fresh and not chunk.start:
             # Without a start the row would continue from what the slot's last tenant left there.
             raise WavelaneError(ErrorCode.INTERNAL, f"The first chunk of {slot} does not start a stream.")
-        check_backlog(lane.unanswered * self._frame_seconds, chunk.frames * self._frame_seconds, self._config)
+        seconds = chunk.frames * self._frame_seconds
+        check_backlog(lane.unanswered * self._frame_seconds, seconds, self._config)
+        self._governor.submit(lane.load, chunk, seconds, now)
         lane.fresh = False
         lane.unanswered += chunk.frames
         self.queued += 1
@@ -129,7 +137,7 @@ class Lanes:
             self._free(lane)
         return wanted
 
-    def close(self, slot: Slot) -> int:
+    def close(self, slot: Slot, now: float) -> int:
         """Drop what a lane has queued and give its slot back, now or when its running step is done.
 
         Returns:
@@ -139,6 +147,7 @@ class Lanes:
         if lane is None or lane.slot != slot or lane.closing:
             return 0
         dropped = self._drop(lane)
+        self._governor.close(lane.load, now)
         lane.closing = True
         if not lane.running:
             self._free(lane)

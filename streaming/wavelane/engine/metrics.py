@@ -1,8 +1,10 @@
 """What the engine tells about itself: events for an observer, and a snapshot."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from wavelane.engine.governor import Condition
 from wavelane.errors import ErrorCode
 
 
@@ -102,3 +104,7 @@ class EngineStats:
     """Seconds since a step was done; None before the first."""
     running_for: float
     """Seconds that the step in progress has been running; 0 when idle."""
+    lookaheads: Mapping[int, int] = field(default_factory=dict)
+    """Lanes in use by lookahead: of their last chunk, before the first the longest that they allow."""
+    condition: Condition = field(default_factory=Condition)
+    """Load and capacity."""

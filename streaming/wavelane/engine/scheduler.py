@@ -27,6 +27,7 @@ from wavelane.engine.batching import Batch, Policy, hold_until, pick
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.faults import engine_died, shutting_down, step_failed
 from wavelane.engine.flights import Flight
+from wavelane.engine.governor import Governor, unlimited
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats
 from wavelane.engine.slots import Slot
@@ -47,6 +48,7 @@ class Scheduler:
         observer: told what happens.
         workers: steps computed at the same time.
         prepare: called first of all by each worker.
+        governor: keeps the load within what the machine carries; None lets everybody in.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Scheduler:
         observer: EngineObserver,
         workers: int = 1,
         prepare: Callable[[], None] = lambda: None,
+        governor: Governor | None = None,
     ) -> None:
         self._runner = runner
         self._config = config
@@ -70,7 +73,8 @@ class Scheduler:
         """Workers wait here: for a ready chunk and room for a step, for a call, for the end."""
         self._landing = threading.Condition(self._lock)
         """The results' thread waits here: for a launched step, for the end."""
-        self._lanes = Lanes(config, frame_seconds)
+        self._governor = unlimited() if governor is None else governor
+        self._lanes = Lanes(config, frame_seconds, self._governor)
         self._calls: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._workers = [
             threading.Thread(target=self._work_on, name=f"wavelane-model-{number}", daemon=True)
@@ -125,12 +129,17 @@ class Scheduler:
             self._work.notify()
         return future
 
-    def open(self) -> Slot:
-        """A lane for a new stream. Raises OVERLOADED or SHUTTING_DOWN."""
+    def govern(self, tell: Callable[[Governor], None]) -> None:
+        """Tell the governor something."""
+        with self._lock:
+            tell(self._governor)
+
+    def open(self, lookahead: int | None = None) -> Slot:
+        """A lane for a new stream; ``lookahead``: the longest that it allows. Raises OVERLOADED or SHUTTING_DOWN."""
         try:
             with self._lock:
                 self._check_open()
-                return self._lanes.open()
+                return self._lanes.open(lookahead, time.monotonic())
         except WavelaneError as error:
             self._refuse(error)
             raise
@@ -150,7 +159,7 @@ class Scheduler:
     def close(self, slot: Slot) -> None:
         """Give a lane up. Closing twice is harmless."""
         with self._lock:
-            dropped = self._lanes.close(slot)
+            dropped = self._lanes.close(slot, time.monotonic())
             self._dropped += dropped
         if dropped:
             self._tell(self._observer.on_dropped, dropped)
@@ -194,6 +203,8 @@ class Scheduler:
                 wakeups=self._wakeups,
                 last_step_age=None if self._last_step is None else now - self._last_step,
                 running_for=self._running_for(),
+                lookaheads=self._governor.lookaheads,
+                condition=self._governor.condition(now),
             )
 
     def _running_for(self) -> float:
@@ -366,6 +377,13 @@ class Scheduler:
             self._steps += 1
             self._rows += len(rows)
             self._padding += flight.batch.bucket - len(rows)
+            self._governor.step(
+                flight.batch.lookahead,
+                flight.batch.bucket,
+                done - self._began(flight),
+                [done - pending.ready for pending in rows],
+                done,
+            )
             self._dropped += unwanted
             self._last_step = done
             if self._idle and (self._lanes.queued or self._stopping):
@@ -376,6 +394,11 @@ class Scheduler:
             self._tell(self._observer.on_dropped, unwanted)
         if failed:
             self._count_failed(failed)
+
+    def _began(self, flight: Flight) -> float:
+        """When a step got its worker: one worker launches the next step while the device runs the one before."""
+        alone = len(self._workers) == 1 and self._last_step is not None
+        return max(flight.formed, self._last_step or 0.0) if alone else flight.formed
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
         if not deliveries:

@@ -1,0 +1,90 @@
+"""Which lookahead a session gets, and when that changes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wavelane.engine.dial import (
+    AIM,
+    DOWN_DWELL_S,
+    HIGH,
+    LOW,
+    NOTCHES,
+    UP_DWELL_S,
+    Dial,
+    assigned,
+    last_position,
+    turn,
+)
+
+LOOKAHEADS = (0, 1, 6, 13)
+LAST = last_position(LOOKAHEADS)
+bounds = st.tuples(st.sampled_from(LOOKAHEADS), st.sampled_from(LOOKAHEADS)).map(lambda pair: (min(pair), max(pair)))
+positions = st.integers(0, LAST)
+falling = st.lists(st.floats(0.01, 1), min_size=LAST + 1, max_size=LAST + 1).map(lambda loads: sorted(loads)[::-1])
+
+
+@given(bounds, st.integers(0, 1000), positions)
+def test_a_session_stays_within_its_bounds(limits: tuple[int, int], rank: int, position: int) -> None:
+    lookahead = assigned(LOOKAHEADS, limits, rank, position)
+    assert lookahead in LOOKAHEADS
+    assert limits[0] <= lookahead <= limits[1]
+    assert lookahead <= assigned(LOOKAHEADS, limits, rank, position + 1)
+
+
+@given(bounds, st.integers(0, 1000))
+def test_the_ends_of_the_dial_are_the_bounds(limits: tuple[int, int], rank: int) -> None:
+    assert assigned(LOOKAHEADS, limits, rank, 0) == limits[0]
+    assert assigned(LOOKAHEADS, limits, rank, LAST) == limits[1]
+
+
+@given(st.integers(0, LAST - 1))
+def test_a_notch_moves_a_quarter_of_the_sessions_by_one_lookahead(position: int) -> None:
+    before, after = (
+        [LOOKAHEADS.index(assigned(LOOKAHEADS, (0, 13), rank, at)) for rank in range(NOTCHES)]
+        for at in (position, position + 1)
+    )
+    assert sum(after) - sum(before) == 1
+
+
+def test_bounds_without_a_lookahead_of_the_model_give_the_shortest() -> None:
+    assert assigned(LOOKAHEADS, (2, 5), 3, 9) == 2
+
+
+@given(falling, st.floats(0, 3), positions, st.floats(0, 10))
+def test_one_turn(shape: list[float], scale: float, position: int, waited: float) -> None:
+    loads = [scale * part for part in shape]
+    before = Dial(position, 100.0)
+    after = turn(before, loads.__getitem__, LAST, 100.0 + waited)
+    if after == before:
+        # Nothing to do, nothing that helps, or too soon.
+        quiet = loads[position] <= HIGH and (position == 0 or loads[position - 1] >= LOW)
+        helpless = loads[position] > HIGH and min(loads[position:]) >= loads[position]
+        assert quiet or helpless or waited < DOWN_DWELL_S
+        assert waited < UP_DWELL_S or loads[position] <= HIGH or helpless
+        return
+    assert after.turned == 100.0 + waited
+    if after.position > position:
+        assert waited >= UP_DWELL_S
+        assert loads[position] > HIGH
+        assert loads[after.position] <= AIM or loads[after.position] == min(loads[position:])
+        assert all(load > AIM for load in loads[position : after.position]), "no more are moved than needed"
+    else:
+        assert waited >= DOWN_DWELL_S
+        assert position - after.position <= NOTCHES
+        assert loads[after.position] < LOW
+
+
+@given(falling, st.floats(0, 3), positions)
+def test_under_a_constant_load_the_dial_comes_to_rest(shape: list[float], scale: float, position: int) -> None:
+    loads = [scale * part for part in shape]
+    dial, now, turns = Dial(position), 0.0, []
+    for _ in range(400):
+        now += 0.25
+        following = turn(dial, loads.__getitem__, LAST, now)
+        if following != dial:
+            turns.append(following.position - dial.position)
+        dial = following
+    assert turn(dial, loads.__getitem__, LAST, now + 1000) == dial
+    ups = sum(step > 0 for step in turns)
+    assert ups <= 1
+    assert not ups or all(step > 0 for step in turns), "up and down again is flapping"
