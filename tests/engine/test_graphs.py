@@ -266,14 +266,16 @@ def test_a_step_that_raises_gives_its_stage_back() -> None:
 def test_the_engine_over_recordings_gives_what_it_gives_without(monkeypatch: pytest.MonkeyPatch) -> None:
     recorders: list[FakeRecorder] = []
 
-    def recorded(*arguments: object, **named: object) -> Runner:
+    init = Runner.__init__
+
+    def recorded(self: Runner, *arguments: object, **named: object) -> None:
         recorders.append(FakeRecorder())
-        return Runner(*arguments, **(named | {"recorder": recorders[-1]}))  # type: ignore[arg-type]
+        init(self, *arguments, **(named | {"recorder": recorders[-1]}))  # type: ignore[arg-type]
 
     results = []
     for build in (None, recorded):
         if build is not None:
-            monkeypatch.setattr("wavelane.engine.engine.Runner", build)
+            monkeypatch.setattr(Runner, "__init__", build)
         recorder = Recorder()
         with running(toy_model(), recorder, max_sessions=6, buckets=[4], max_batch=4) as engine:
             engine.warm_up((4,), SPEC.lookaheads)

@@ -81,7 +81,7 @@ class EngineConfig(BaseModel):
         "which delays that step, `off` never: steps then launch their kernels one by one, which takes longer.",
     )
     max_graphs: int = Field(
-        64,
+        128,
         ge=1,
         description="CUDA graphs at most; further batch shapes run without one. Each takes some MB of GPU memory and "
         "some tenths of a second to capture; the logs and `/metrics` tell.",

@@ -57,10 +57,13 @@ class CudaRecorder:
         self._pool = torch.cuda.graph_pool_handle()
         # Workspaces of libraries belong to a stream: warm-up and capture use the same one.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._free_before = torch.cuda.mem_get_info(device)[0]
+        self._free_before: int | None = None
 
     def record(self, function: Callable[[], Outputs]) -> CudaRecording:
         """See :class:`wavelane.engine.graphs.Recorder`."""
+        if self._free_before is None:
+            torch.cuda.empty_cache()
+            self._free_before, _ = torch.cuda.mem_get_info(self._device)
         with torch.cuda.device(self._device):
             current = torch.cuda.current_stream()
             self._stream.wait_stream(current)
@@ -80,4 +83,4 @@ class CudaRecorder:
 
     def memory(self) -> int:
         """Device memory (bytes) that has gone since the first recording."""
-        return max(0, self._free_before - torch.cuda.mem_get_info(self._device)[0])
+        return 0 if self._free_before is None else max(0, self._free_before - torch.cuda.mem_get_info(self._device)[0])

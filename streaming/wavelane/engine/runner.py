@@ -65,7 +65,7 @@ class Runner:
         slots: int,
         *,
         graphs: Literal["startup", "lazy", "off"] = "startup",
-        max_graphs: int = 64,
+        max_graphs: int = 128,
         tell: Callable[[GraphStats], None] = lambda _: None,
         recorder: Recorder | None = None,
     ) -> None:
@@ -131,8 +131,10 @@ class Runner:
             WavelaneError: INTERNAL, if the model gives something else than the contract says.
         """
         if self._graphs is not None and not self._lazy:
+            # If there are more shapes than graphs allowed, those of most sessions have one.
+            default = self._step.spec.default_lookahead
             with self._on_device():
-                self._graphs.prepare(buckets, lookaheads)
+                self._graphs.prepare(buckets, sorted(lookaheads, key=lambda lookahead: lookahead != default))
         for lookahead in lookaheads:
             self.prepare(lookahead)
             for bucket in buckets:
@@ -159,7 +161,8 @@ class Runner:
                 numbers, confidences = stage.down(numbers, confidences)
             done = None
             if self._on_cuda:
-                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                # Whoever waits for it sleeps, and does not take a core from the event loop.
+                done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
                 done.record(torch.cuda.current_stream(self.device))
         except BaseException:
             self._stages.give(stage)

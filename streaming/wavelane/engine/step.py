@@ -150,7 +150,7 @@ class DeviceStep:
         self._decoder_pool.scatter(written, decoder_state)
         self._positions.scatter(written, {_POSITION: position + encoded.lengths})
         carry = None if walk is None else Carry(walk, encoder_frames, target)
-        return Outputs(numbers, emissions.confidences, encoded.frames, carry)
+        return Outputs(numbers, emissions.confidences.contiguous(), encoded.frames, carry)
 
     @torch.inference_mode()
     def resume(self, carry: Carry) -> tuple[Tensor, Tensor]:
