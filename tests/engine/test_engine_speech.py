@@ -17,6 +17,7 @@ from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import embedded_path
 from wavelane.model.offline import transcribe_tokens
+from wavelane.native.library import missing
 from wavelane.work import Chunk, StepResult, Token
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
@@ -27,6 +28,16 @@ RECORDINGS = ("libri_egypt.opus", "libri_lemon.opus", "libri_simmer.opus", "comm
 @pytest.fixture(scope="module")
 def model() -> LoadedModel:
     return load_model(embedded_path())
+
+
+@pytest.fixture(params=["torch fp32", "native fp32", "native bf16", "native int8"])
+def setting(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Backend and precision."""
+    backend, precision = request.param.split()
+    reason = missing() if backend == "native" else None
+    if reason is not None:
+        pytest.skip(reason)
+    return {"backend": backend, "precision": precision}
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +68,18 @@ def chunks(model: LoadedModel, samples: np.ndarray, lookahead: int) -> Iterator[
 
 
 def recognise(
-    model: LoadedModel, streams: list[list[Chunk]], bucket: int, workers: int = 1, seed: int | None = None
+    model: LoadedModel,
+    setting: dict[str, str],
+    streams: list[list[Chunk]],
+    bucket: int,
+    workers: int = 1,
+    seed: int | None = None,
 ) -> list[list[StepResult]]:
     """All streams at once, their chunks submitted in a random interleaving (``seed``) or one stream after the other."""
     recorder = Recorder()
-    with running(model, recorder, workers=workers, max_sessions=16, max_batch=bucket, buckets=[bucket]) as engine:
+    with running(
+        model, recorder, **setting, workers=workers, max_sessions=16, max_batch=bucket, buckets=[bucket]
+    ) as engine:
         slots: list[Slot] = [engine.open() for _ in streams]
         order = [stream for stream, work in enumerate(streams) for _ in work]
         if seed is not None:
@@ -85,43 +103,49 @@ def tokens(results: list[StepResult]) -> list[Token]:
 
 @pytest.mark.parametrize(("lookahead", "workers"), [(6, 1), (6, 3), (1, 2)])
 def test_a_stream_among_others_gives_what_it_gives_alone(
-    model: LoadedModel, recordings: list[np.ndarray], lookahead: int, workers: int
+    model: LoadedModel, setting: dict[str, str], recordings: list[np.ndarray], lookahead: int, workers: int
 ):
     """To the last bit of every confidence: other starts, middles and tails in the batch, other rows, other workers."""
     streams = [list(chunks(model, samples, lookahead)) for samples in recordings]
-    together = recognise(model, streams, bucket=4, workers=workers, seed=workers)
+    together = recognise(model, setting, streams, bucket=4, workers=workers, seed=workers)
     for stream, results in zip(streams, together, strict=True):
-        assert results == recognise(model, [stream], bucket=4)[0]
+        assert results == recognise(model, setting, [stream], bucket=4)[0]
     assert sum(len(tokens(results)) for results in together) > 10
 
 
-def test_streams_of_several_lookaheads_share_the_engine(model: LoadedModel, recordings: list[np.ndarray]):
+def test_streams_of_several_lookaheads_share_the_engine(
+    model: LoadedModel, setting: dict[str, str], recordings: list[np.ndarray]
+):
     streams = [list(chunks(model, recordings[1], lookahead)) for lookahead in (13, 6, 1)]
-    together = recognise(model, streams, bucket=2, seed=5)
+    together = recognise(model, setting, streams, bucket=2, seed=5)
     for stream, results in zip(streams, together, strict=True):
-        assert results == recognise(model, [stream], bucket=2)[0]
+        assert results == recognise(model, setting, [stream], bucket=2)[0]
 
 
 @pytest.mark.parametrize("lookahead", [6, 0])
 def test_every_bucket_gives_what_the_offline_run_gives(
-    model: LoadedModel, recordings: list[np.ndarray], lookahead: int
+    model: LoadedModel, setting: dict[str, str], recordings: list[np.ndarray], lookahead: int
 ):
     stream = list(chunks(model, recordings[3], lookahead))
     reference = transcribe_tokens(model, recordings[3], lookahead=lookahead)
     assert len(reference) >= 3
     for bucket in (1, 3, 8):
-        results = recognise(model, [stream], bucket=bucket)[0]
+        results = recognise(model, setting, [stream], bucket=bucket)[0]
         assert text(model, results).startswith("go left five")
         mine = tokens(results)
         assert [(token.id, token.frame) for token in mine] == [(token.id, token.frame) for token in reference]
-        assert [token.confidence for token in mine] == pytest.approx([t.confidence for t in reference], abs=1e-4)
+        assert [token.confidence for token in mine] == pytest.approx(
+            [t.confidence for t in reference], abs=1e-4 if setting["precision"] == "fp32" else 0.05
+        )
 
 
-def test_a_poisoned_neighbour_changes_nothing(model: LoadedModel, recordings: list[np.ndarray]):
+def test_a_poisoned_neighbour_changes_nothing(
+    model: LoadedModel, setting: dict[str, str], recordings: list[np.ndarray]
+):
     stream = list(chunks(model, recordings[1], 6))
-    reference = recognise(model, [stream], bucket=2)[0]
+    reference = recognise(model, setting, [stream], bucket=2)[0]
     recorder = Recorder()
-    with running(model, recorder, max_sessions=2, max_batch=2, buckets=[2], max_wait_ms=20) as engine:
+    with running(model, recorder, **setting, max_sessions=2, max_batch=2, buckets=[2], max_wait_ms=20) as engine:
         good, bad = engine.open(), engine.open()
         nan = np.full_like(stream[0].samples, np.nan)
         for number, chunk in enumerate(stream):

@@ -32,8 +32,17 @@ class EngineConfig(BaseModel):
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where the model runs: auto (CUDA where there is one, else the CPU), cpu, cuda or cuda:N.",
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Precision of the weights and of the activations between layers."
+    backend: Literal["auto", "native", "torch"] = Field(
+        "auto",
+        description="What computes the steps on a CPU: the native library, compiled when Wavelane was installed, which "
+        "needs an x86 processor with AVX-512 VNNI, or torch. auto: the native library where it can be used. CUDA "
+        "always uses torch.",
+    )
+    precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto",
+        description="Precision of the products: weights and their inputs. int8 (with a scale for every output and "
+        "every frame) is for the native library. auto: bf16 on CUDA, int8 with the native library, fp32 with torch on "
+        "a CPU.",
     )
     head: Literal["auto", "ctc", "rnnt"] = Field(
         "auto", description="Which decoder of the checkpoint is used; auto takes the one that the model prefers."
@@ -89,14 +98,15 @@ class EngineConfig(BaseModel):
     workers: int = Field(
         0,
         ge=0,
-        description="Steps that a CPU computes at the same time. 0 means as many as there are cores for models below "
-        f"{LARGE_MODEL // 10**6} million parameters, and 1 for larger ones. CUDA always has 1.",
+        description="Steps that a CPU computes at the same time. 0 means as many as there are cores; with torch 1 for "
+        f"models from {LARGE_MODEL // 10**6} million parameters on. CUDA always has 1.",
     )
     threads: int = Field(
         0,
         ge=0,
-        description="CPU threads of one step (torch intra-op); 0 means the cores divided by the workers. More than one "
-        "thread needs OMP_WAIT_POLICY=passive in the environment wherever something else uses the CPU too.",
+        description="CPU threads of one step with torch (the native library always has 1); 0 means the cores divided "
+        "by the workers. More than one thread needs OMP_WAIT_POLICY=passive in the environment wherever something else "
+        "uses the CPU too.",
     )
     capacity: Annotated[int, Field(ge=1)] | Literal["measure", "off"] = Field(
         "measure",
@@ -144,11 +154,13 @@ class EngineConfig(BaseModel):
             return (self.largest_batch,)
         return (*(size for size in self.buckets if size < self.largest_batch), self.largest_batch)
 
-    def parallelism(self, parameters: int) -> tuple[int, int]:
+    def parallelism(self, parameters: int, *, native: bool = False) -> tuple[int, int]:
         """Workers, and threads of each, for a model of so many parameters."""
         cores = _cores()
         if self.torch_device().type == "cuda":
             return 1, self.threads or cores
+        if native:  # One thread each: rows, of which there are many, are what is computed side by side.
+            return self.workers or cores, 1
         workers = self.workers or (1 if parameters >= LARGE_MODEL else max(1, cores // max(1, self.threads)))
         return workers, self.threads or max(1, cores // workers)
 
@@ -172,10 +184,15 @@ class EngineConfig(BaseModel):
         return device
 
     def torch_dtype(self) -> "torch.dtype":
-        """The dtype that ``precision`` means."""
+        """The dtype that a model is to be loaded in: the native library packs float32."""
         import torch
 
-        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+        from wavelane.native.library import missing
+
+        if self.torch_device().type == "cuda":
+            return torch.float32 if self.precision == "fp32" else torch.bfloat16
+        native = self.backend != "torch" and missing() is None
+        return torch.bfloat16 if self.precision == "bf16" and not native else torch.float32
 
 
 def _cores() -> int:

@@ -6,14 +6,15 @@ from contextlib import suppress
 
 import torch
 
+from wavelane.engine.backend import choose_backend, make_runner, native_precision
 from wavelane.engine.base import Sink
 from wavelane.engine.calibration import BUDGET_S, time_steps
 from wavelane.engine.capacity import CostModel
 from wavelane.engine.config import EngineConfig
-from wavelane.engine.memory import with_lanes
 from wavelane.engine.governor import Governor
+from wavelane.engine.memory import with_lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats, GraphStats, NullObserver
-from wavelane.engine.runner import Runner
+from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.scheduler import Scheduler
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
@@ -51,14 +52,8 @@ class Engine:
         self._observer = NullObserver() if observer is None else observer
         self._config = config = with_lanes(config, model, self._head)
         self._graphs = GraphStats()
-        self._runner = Runner(
-            model,
-            self._head,
-            config.max_sessions,
-            graphs=config.cuda_graphs,
-            max_graphs=config.max_graphs,
-            tell=self._on_graphs,
-        )
+        self._backend = choose_backend(model, config)
+        self._runner = make_runner(model, self._head, config, self._backend, self._on_graphs)
         wanted = config.torch_device()
         if self._runner.device.type != wanted.type:
             raise WavelaneError(
@@ -72,7 +67,9 @@ class Engine:
         }
         self._preparing: threading.Thread | None = None
         self._stopping = False
-        self._workers, self._threads = config.parallelism(model.spec.parameters)
+        self._workers, self._threads = config.parallelism(
+            model.spec.parameters, native=self._backend == "native"
+        )
         self._scheduler = Scheduler(
             self._runner,
             config,
@@ -123,9 +120,19 @@ class Engine:
     def identical(self) -> bool:
         """Whether a stream's results are promised to be the same, bit for bit, whoever else is served.
 
-        They depend on other streams through the shape of a step only, so they do not where there is one shape.
+        With torch they depend on other streams through the shape of a step only, so they do not where there is one
+        shape; with the native library and CTC they never do.
         """
+        if isinstance(self._runner, NativeRunner):
+            return self._runner.identical
         return len(self._config.batch_shapes) == 1
+
+    @property
+    def backend(self) -> str:
+        """What computes the steps, and in which precision, for example ``native int8``."""
+        if isinstance(self._runner, NativeRunner):
+            return f"native {native_precision(self._config)}"
+        return f"torch {'fp32' if self._config.torch_dtype() == torch.float32 else 'bf16'}"
 
     @property
     def bytes_per_lane(self) -> int:
@@ -169,6 +176,10 @@ class Engine:
                 with suppress(WavelaneError):  # the engine stops
                     self._measure(lookahead, BUDGET_S if lookahead == default else BUDGET_S / 2)
 
+    def _on_graphs(self, graphs: GraphStats) -> None:
+        self._graphs = graphs
+        self._observer.on_graphs(graphs)
+
     def _measure(self, lookahead: int, budget: float) -> None:
         shapes, call = self._config.batch_shapes, self._scheduler.call
         measured = time_steps(self._runner, call, lookahead, shapes, self._workers, budget)
@@ -185,10 +196,6 @@ class Engine:
             pinned=(spec.default_lookahead, config.capacity) if isinstance(config.capacity, int) else None,
         )
         return Governor(costs, spec.lookaheads, spec.default_lookahead, enforce=config.capacity != "off")
-
-    def _on_graphs(self, graphs: GraphStats) -> None:
-        self._graphs = graphs
-        self._observer.on_graphs(graphs)
 
     def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
         """Take no more work, then end the threads. Blocks.

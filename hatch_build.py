@@ -1,0 +1,61 @@
+"""Compiles the native CPU library (streaming/wavelane/native) when Wavelane is installed or packaged.
+
+A C++ compiler is all it needs. Without one Wavelane still installs and runs, on torch alone and several times slower;
+`wavelane doctor` says so.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SOURCES = Path(__file__).parent / "streaming" / "wavelane" / "native" / "src"
+VECTORS = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
+BUILDS = {"avx512_bf16": [*VECTORS, "-mavx512bf16"], "avx512_vnni": VECTORS}
+"""Builds of the library; which one runs is decided on the machine that runs it (wavelane.native.library)."""
+FLAGS = [
+    *("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
+    # Sums and products are fused where the source says so and nowhere else: the numbers are the same from any compiler.
+    *("-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Wno-uninitialized", "-Wno-maybe-uninitialized"),
+]
+
+
+class NativeLibrary(BuildHookInterface[Any]):
+    """Puts the libraries beside their Python module."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, unless there is nothing to compile with or for."""
+        if self.target_name != "wheel" or platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux":
+            return
+        compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+        if compiler is None:
+            self.app.display_warning("no C++ compiler found: Wavelane is installed without its native CPU library")
+            return
+        with ThreadPoolExecutor() as pool:
+            done = pool.map(lambda build: self._compile(compiler, build, BUILDS[build]), BUILDS)
+        built = [path for path in done if path is not None]
+        if built and version != "editable":
+            build_data["pure_python"] = False
+            build_data["tag"] = f"py3-none-linux_{platform.machine()}"
+            build_data["artifacts"] += [str(path.relative_to(self.root)) for path in built]
+
+    def _compile(self, compiler: str, build: str, vectors: list[str]) -> Path | None:
+        target = SOURCES.parent / f"libwavelane_{build}.so"
+        # A new file in one move: a server that runs has the old one mapped.
+        fresh = target.with_suffix(f".{os.getpid()}.tmp")
+        command = [compiler, *FLAGS, *vectors, str(SOURCES / "native.cpp"), "-o", str(fresh)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            fresh.unlink(missing_ok=True)
+            self.app.display_warning(f"the native CPU library ({build}) does not compile here:\n{done.stderr[-2000:]}")
+            return None
+        fresh.replace(target)
+        return target

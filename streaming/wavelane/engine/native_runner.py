@@ -1,0 +1,219 @@
+"""Steps batches with the native CPU library (:mod:`wavelane.native`).
+
+A step is one call that holds no interpreter lock, so steps of several workers and the event loop never wait for each
+other. Rows are computed one like the other whatever their number: there is no padding, and with CTC a stream's results
+are bit for bit the same whoever else is served, in every precision.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wavelane.engine.base import Outcome
+from wavelane.engine.batching import Batch
+from wavelane.engine.faults import not_finite
+from wavelane.engine.states import StatePool
+from wavelane.model.base import Decoder, Encoded, LoadedModel
+from wavelane.model.encoder import Encoder
+from wavelane.native.library import PARTS
+from wavelane.native.model import NativeModel, Scratch
+from wavelane.work import Chunk, StepResult, Token
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A step that is done; the first ``counts[b]`` columns of row ``b`` are its pieces."""
+
+    batch: Batch
+    lengths: NDArray[np.int32]
+    """[B] encoder frames"""
+    finite: NDArray[np.bool_]
+    """[B]"""
+    counts: NDArray[np.int32]
+    """[B]"""
+    ids: NDArray[np.integer[Any]]
+    """[B, U]"""
+    frames: NDArray[np.integer[Any]]
+    """[B, U] encoder frames since the start of the stream"""
+    confidences: NDArray[np.float32]
+    """[B, U]"""
+
+
+class NativeRunner:
+    """Steps batches of lanes of one model; owns the lanes' memory. Implements
+    :class:`wavelane.engine.base.StepRunner`.
+
+    Several threads may launch batches at the same time if these have no slot in common.
+
+    Args:
+        model: in float32 on a CPU.
+        head: name of the decoder. CTC is decoded in the library, other heads with the model's own decoder.
+        slots: number of lanes.
+        precision: see :class:`wavelane.native.model.NativeModel`.
+        workers: threads that launch.
+        largest: rows of the largest step.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, model: LoadedModel, head: str, slots: int, precision: str, workers: int, largest: int) -> None:
+        self._spec = model.spec
+        self._largest = largest
+        self._slots = slots
+        self._ctc = head == "ctc" and not model.spec.prompts
+        # Behind the lanes of streams, each worker has some to warm up and to measure with.
+        lanes = slots + (workers + 1) * largest
+        self._native = NativeModel(model, precision, lanes, ctc=self._ctc)
+        self._encoder = model.encoder
+        self._decoder: Decoder | None = None if self._ctc else model.decoders[head]
+        with torch.inference_mode():
+            state = {} if self._decoder is None else self._decoder.init_state(1)
+            self._decoder_pool = StatePool(state, lanes)
+        self._local = threading.local()
+        self._scratches: list[Scratch] = []
+        self._host_seconds: list[list[float]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def identical(self) -> bool:
+        """Whether a stream's results do not depend on other streams, bit for bit."""
+        return self._ctc
+
+    @property
+    def bytes_per_lane(self) -> int:
+        """Memory of one lane's state (bytes)."""
+        return self._native.bytes_per_lane + self._decoder_pool.bytes_per_lane
+
+    def launch(self, batch: Batch) -> Finished:
+        """Compute a step."""
+        begin = perf_counter()
+        scratch, spare, host = self._thread()
+        rows = [(pending.slot.index, pending.chunk) for pending in batch.rows]
+        if not rows:
+            rows = [(spare + i, self._silence(batch.lookahead)) for i in range(min(batch.bucket, self._largest))]
+        before = scratch.seconds_inside
+        stepped = scratch.step(batch.lookahead, rows)
+        ids: NDArray[np.integer[Any]]
+        frames: NDArray[np.integer[Any]]
+        if stepped.encoded is None:
+            counts, ids, frames, confidences = stepped.counts, stepped.ids, stepped.frames, stepped.confidences
+        else:
+            with torch.inference_mode():
+                counts, ids, frames, confidences = self._decode(rows, stepped.encoded, stepped.lengths)
+        finished = Finished(
+            batch, stepped.lengths, stepped.finite, counts, ids, frames + stepped.positions[:, None], confidences
+        )
+        host[0] += perf_counter() - begin - (scratch.seconds_inside - before)
+        return finished
+
+    def collect(self, finished: Finished) -> list[Outcome]:
+        """One :class:`StepResult` for each row, or what went wrong with it."""
+        outcomes: list[Outcome] = []
+        columns = zip(
+            finished.batch.rows,
+            finished.counts.tolist(),
+            finished.lengths.tolist(),
+            finished.finite.tolist(),
+            strict=False,
+        )
+        for row, (pending, count, length, finite) in enumerate(columns):
+            if not finite:
+                logger.error("%s: the encoder's output is not finite", pending.slot)
+                outcomes.append(not_finite())
+                continue
+            tokens: tuple[Token, ...] = ()
+            if count:
+                tokens = tuple(
+                    Token(id=piece, frame=frame, confidence=confidence)
+                    for piece, frame, confidence in zip(
+                        finished.ids[row, :count].tolist(),
+                        finished.frames[row, :count].tolist(),
+                        finished.confidences[row, :count].tolist(),
+                        strict=True,
+                    )
+                )
+            chunk = pending.chunk
+            outcomes.append(
+                StepResult(lane=chunk.lane, sequence=chunk.sequence, tokens=tokens, frames=length, last=chunk.last)
+            )
+        return outcomes
+
+    def warm_up(self, buckets: Sequence[int], lookaheads: Sequence[int]) -> None:
+        """Step silence, for each bucket and lookahead: commits memory; no lane of a stream is touched.
+
+        Raises:
+            WavelaneError: INTERNAL, if the output is not finite.
+        """
+        for lookahead in lookaheads:
+            for bucket in buckets:
+                if not self.launch(Batch(lookahead, (), bucket)).finite.all():
+                    raise not_finite()
+
+    def prepare(self, lookahead: int) -> None:
+        """Every lookahead is ready from the start."""
+
+    def shares(self) -> Mapping[str, float]:
+        """Seconds that all threads have spent in each part of their steps since the start."""
+        with self._lock:
+            scratches, host = list(self._scratches), sum(one[0] for one in self._host_seconds)
+        parts = [scratch.seconds() for scratch in scratches]
+        return {**{name: sum(part[name] for part in parts) for name in PARTS}, "host": host}
+
+    def _thread(self) -> tuple[Scratch, int, list[float]]:
+        """Working memory, first spare lane and host seconds of the calling thread."""
+        mine: tuple[Scratch, int, list[float]] | None = getattr(self._local, "mine", None)
+        if mine is None:
+            scratch, host = self._native.scratch(), [0.0]
+            with self._lock:
+                mine = (scratch, self._slots + len(self._scratches) * self._largest, host)
+                self._scratches.append(scratch)
+                self._host_seconds.append(host)
+            self._local.mine = mine
+        return mine
+
+    def _silence(self, lookahead: int) -> Chunk:
+        frames = self._spec.chunk_frames(lookahead)
+        return Chunk(
+            lane=0,
+            sequence=0,
+            samples=np.zeros(self._spec.features.window_samples(frames), dtype=np.float32),
+            frames=frames,
+            start=False,
+            last=False,
+            lookahead=lookahead,
+        )
+
+    def _decode(
+        self, rows: Sequence[tuple[int, Chunk]], encoded: NDArray[np.float32], lengths: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Counts, ids, frames within the step and confidences from the model's own decoder."""
+        assert self._decoder is not None
+        pool = self._decoder_pool
+        source = torch.tensor([pool.blank if chunk.start else lane for lane, chunk in rows])
+        target = torch.tensor([lane for lane, _ in rows])
+        frames = Encoded(torch.from_numpy(encoded), torch.from_numpy(lengths).to(torch.int64))
+        if self._spec.prompts:
+            assert isinstance(self._encoder, Encoder)
+            frames = self._encoder.apply_prompt(frames, self._prompts(rows))
+        emissions, state = self._decoder.step(frames, pool.gather(source))
+        pool.scatter(target, state)
+        return (
+            emissions.counts.to(torch.int32).numpy(),
+            emissions.ids.numpy(),
+            emissions.frames.numpy(),
+            emissions.confidences.numpy(),
+        )
+
+    def _prompts(self, rows: Sequence[tuple[int, Chunk]]) -> Tensor:
+        default = self._spec.default_prompt or 0
+        return torch.tensor([default if chunk.prompt is None else chunk.prompt for _, chunk in rows])

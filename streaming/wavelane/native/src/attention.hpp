@@ -1,0 +1,221 @@
+// Attention of one head over a lane's cache of projected keys and values, in place.
+//
+// A lane keeps keys and values of the last frames in a strip of ``capacity`` positions, of which the window
+// begin .. begin + count is alive. New frames go behind it; when the strip is full the window moves to its front, so
+// that most steps move nothing. Keys lie [width groups, capacity] and values [capacity groups, width]: either product
+// reads whole vectors of it.
+#pragma once
+
+#include "product.hpp"
+
+namespace wavelane {
+
+// Rows x NV vectors of a product of ``rows`` short rows with a matrix in memory.
+template <class P, int MR, int NV>
+inline void strip_tile(const Group* a, long a_stride, const Group* b, long b_stride, int groups, float* to,
+                       long to_stride) {
+  typename P::Sum sum[MR][NV];
+  dot_tile<P, MR, NV>(a, a_stride, b, b_stride, groups, sum);
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) _mm512_storeu_ps(to + r * to_stride + v * kLanes, sum[r][v]);
+  }
+}
+
+template <class P, int MR>
+inline void strip_rows(const Group* a, long a_stride, const Group* b, long b_stride, int groups, int vectors, float* to,
+                       long to_stride) {
+  // As many sums as hide the instruction's latency and fit the registers.
+  constexpr int kMost = MR <= 2 ? 6 : MR <= 4 ? 4 : 3;
+  while (vectors > 0) {
+    const int n = vectors < kMost ? vectors : kMost;
+    switch (n) {
+      case 1: strip_tile<P, MR, 1>(a, a_stride, b, b_stride, groups, to, to_stride); break;
+      case 2: strip_tile<P, MR, 2>(a, a_stride, b, b_stride, groups, to, to_stride); break;
+      case 3: strip_tile<P, MR, 3>(a, a_stride, b, b_stride, groups, to, to_stride); break;
+      case 4:
+        if constexpr (kMost >= 4) strip_tile<P, MR, 4>(a, a_stride, b, b_stride, groups, to, to_stride);
+        break;
+      case 5:
+        if constexpr (kMost >= 6) strip_tile<P, MR, 5>(a, a_stride, b, b_stride, groups, to, to_stride);
+        break;
+      default:
+        if constexpr (kMost >= 6) strip_tile<P, MR, 6>(a, a_stride, b, b_stride, groups, to, to_stride);
+        break;
+    }
+    vectors -= n;
+    b += n * kLanes;
+    to += n * kLanes;
+  }
+}
+
+// to[rows, vectors * 16] = a[rows, groups] times b[groups, vectors * 16]
+template <class P>
+inline void strip_product(const Group* a, long a_stride, int rows, const Group* b, long b_stride, int groups,
+                          int vectors, float* to, long to_stride) {
+  while (rows > 0) {
+    const int n = rows < 7 ? rows : 7;
+    switch (n) {
+      case 1: strip_rows<P, 1>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      case 2: strip_rows<P, 2>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      case 3: strip_rows<P, 3>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      case 4: strip_rows<P, 4>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      case 5: strip_rows<P, 5>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      case 6: strip_rows<P, 6>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      default: strip_rows<P, 7>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+    }
+    rows -= n;
+    a += n * a_stride;
+    to += n * to_stride;
+  }
+}
+
+// What a lane's window is in this step; the same for all layers.
+struct Window {
+  int begin;   // position of the oldest cached frame
+  int cached;  // frames before the chunk
+  int length;  // frames of the chunk that are in the stream
+};
+
+template <class P>
+class Attention {
+ public:
+  int heads = 0, width = 0 /* of a head, a multiple of 16 */, left = 0, capacity = 0;
+
+  long key_groups() const { return static_cast<long>(heads) * (width / P::kPerGroup) * capacity; }
+  long value_groups() const { return static_cast<long>(heads) * (capacity / P::kPerGroup) * width; }
+
+  struct Scratch {
+    Buffer<Group> query, positional, weights;
+    Buffer<float> scores, distances;
+  };
+
+  // Where a window that ends at ``end`` has to begin for ``chunk`` more frames to fit; moved says whether it moves.
+  bool full(int end, int chunk) const { return end + chunk > capacity; }
+  // Groups of values hold neighbours: the window moves by whole groups.
+  int moved(int begin) const { return begin % P::kPerGroup; }
+
+  void move(Group* keys, Group* values, int begin, int count) const {
+    const int to = moved(begin), shift = begin - to, size = count + to;
+    for (long row = 0; row < static_cast<long>(heads) * (width / P::kPerGroup); ++row) {
+      Group* line = keys + row * capacity;
+      std::memmove(line, line + shift, sizeof(Group) * size);
+    }
+    const int groups = (size + P::kPerGroup - 1) / P::kPerGroup;
+    for (int h = 0; h < heads; ++h) {
+      Group* strip = values + static_cast<long>(h) * (capacity / P::kPerGroup) * width;
+      std::memmove(strip, strip + static_cast<long>(shift / P::kPerGroup) * width, sizeof(Group) * groups * width);
+    }
+  }
+
+  // Frames ``key`` and ``value`` [chunk, stride] (heads * width of each row are read) behind position ``at``.
+  void append(const float* key, const float* value, long stride, int chunk, int at, Group* keys, Group* values) const {
+    const int rows = heads * (width / P::kPerGroup);
+    alignas(64) Group line[kLanes];
+    for (int t = 0; t < chunk; ++t) {
+      const int position = at + t;
+      for (int row = 0; row < rows; row += kLanes / P::kPerGroup) {
+        P::store(line, _mm512_loadu_ps(key + t * stride + row * P::kPerGroup));
+        for (int i = 0; i < kLanes / P::kPerGroup; ++i) keys[static_cast<long>(row + i) * capacity + position] = line[i];
+      }
+      for (int h = 0; h < heads; ++h) {
+        Group* to = values + (static_cast<long>(h) * (capacity / P::kPerGroup) + position / P::kPerGroup) * width;
+        for (int c = 0; c < width; c += kLanes) {
+          const Floats x = _mm512_loadu_ps(value + t * stride + h * width + c);
+          if constexpr (P::kPerGroup == 1) {
+            _mm512_storeu_ps(to + c, x);
+          } else {
+            // bfloat16 in the lower or the upper half of sixteen groups; the first of a group clears the other half.
+            const Words half = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(x));
+            if (position % 2 == 0) {
+              _mm512_storeu_si512(to + c, half);
+            } else {
+              _mm512_storeu_si512(to + c, _mm512_or_si512(_mm512_slli_epi32(half, 16), _mm512_loadu_si512(to + c)));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // Attend from ``chunk`` queries (scaled, with content bias) to the window, whose newest frames are the chunk's.
+  //
+  // ``query`` [chunk, stride]; ``bias_v`` [heads * width] what the position bias differs by from the content bias;
+  // ``positions`` [heads][width groups][span] of the distances left + chunk - 1 .. -(chunk - 1), span a multiple of 16;
+  // ``lowest`` and ``highest`` [chunk]: a query sees the keys lowest .. highest - 1 of left + chunk. Writes
+  // [chunk, out_stride].
+  void attend(const float* query, long stride, int chunk, const Window& window, const Group* keys, const Group* values,
+              const float* bias_v, const Group* positions, int span, const int* lowest, const int* highest, float* out,
+              long out_stride, Scratch& s) const {
+    const int wg = width / P::kPerGroup;
+    const int first = window.begin / kLanes * kLanes;
+    const int end = window.begin + window.cached + chunk;
+    const int vectors = (end - first + kLanes - 1) / kLanes;
+    const long row = capacity + 2 * kLanes;
+    Group* q = s.query.reserve(static_cast<size_t>(chunk) * wg);
+    Group* qp = s.positional.reserve(static_cast<size_t>(chunk) * wg);
+    float* scores = s.scores.reserve(static_cast<size_t>(chunk) * row);
+    float* distances = s.distances.reserve(static_cast<size_t>(chunk) * span + 2 * kLanes);
+    Group* weights = s.weights.reserve(static_cast<size_t>(chunk) * row);
+    // Keys before the stream's start are not in the cache: column 0 of the mask is so many keys before ``begin``.
+    const int missing = left - window.cached;
+    const int group0 = first / P::kPerGroup, group_end = (end + P::kPerGroup - 1) / P::kPerGroup;
+    for (int h = 0; h < heads; ++h) {
+      for (int t = 0; t < chunk; ++t) {
+        for (int c = 0; c < width; c += kLanes) {
+          const Floats x = _mm512_loadu_ps(query + t * stride + h * width + c);
+          P::store(q + t * wg + c / P::kPerGroup, x);
+          P::store(qp + t * wg + c / P::kPerGroup, _mm512_add_ps(x, _mm512_loadu_ps(bias_v + h * width + c)));
+        }
+      }
+      strip_product<P>(q, wg, chunk, keys + static_cast<long>(h) * wg * capacity + first, capacity, wg, vectors, scores,
+                       row);
+      strip_product<P>(qp, wg, chunk, positions + static_cast<long>(h) * wg * span, span, wg, span / kLanes, distances,
+                       span);
+      for (int t = 0; t < chunk; ++t) {
+        const int low = std::max(lowest[t] - missing, 0) + window.begin;
+        const int high = std::min(highest[t], left + window.length) - missing + window.begin;
+        // Key j of left + chunk is in column chunk - 1 - t + j; position p is key p - begin + missing.
+        const float* by_distance = distances + static_cast<long>(t) * span + (chunk - 1 - t) + missing - window.begin;
+        softmax(scores + t * row, by_distance, first, low, high, vectors, weights + t * row / P::kPerGroup);
+      }
+      strip_product<P>(weights, row / P::kPerGroup, chunk,
+                       values + (static_cast<long>(h) * (capacity / P::kPerGroup) + group0) * width, width,
+                       group_end - group0, width / kLanes, out + h * width, out_stride);
+    }
+  }
+
+ private:
+  // Scores of the positions ``first + i`` to weights; only positions low .. high - 1 have any.
+  static void softmax(float* scores, const float* by_distance, int first, int low, int high, int vectors, Group* to) {
+    Floats peak = _mm512_set1_ps(-3e38f);
+    const int v0 = std::max(0, (low - first) / kLanes);
+    const int v1 = high > low ? std::min(vectors, (high - first + kLanes - 1) / kLanes) : v0;
+    for (int v = v0; v < v1; ++v) {
+      const int p = first + v * kLanes;
+      const __mmask16 lanes = first_lanes(high - p) & ~first_lanes(low - p);
+      const Floats x = _mm512_add_ps(_mm512_loadu_ps(scores + v * kLanes), _mm512_maskz_loadu_ps(lanes, by_distance + p));
+      _mm512_storeu_ps(scores + v * kLanes, x);
+      peak = _mm512_mask_max_ps(peak, lanes, peak, x);
+    }
+    const Floats top = _mm512_set1_ps(_mm512_reduce_max_ps(peak));
+    Floats sum = _mm512_setzero_ps();
+    for (int v = v0; v < v1; ++v) {
+      const int p = first + v * kLanes;
+      const __mmask16 lanes = first_lanes(high - p) & ~first_lanes(low - p);
+      const Floats e = _mm512_maskz_mov_ps(
+          lanes, exponential<P::kExact>(_mm512_sub_ps(_mm512_loadu_ps(scores + v * kLanes), top)));
+      _mm512_storeu_ps(scores + v * kLanes, e);
+      sum = _mm512_add_ps(sum, e);
+    }
+    const float total = _mm512_reduce_add_ps(sum);
+    const Floats inverse = _mm512_set1_ps(total > 0.0f ? 1.0f / total : 0.0f);
+    for (int v = 0; v < vectors; ++v) {
+      const Floats w = v >= v0 && v < v1 ? _mm512_mul_ps(_mm512_loadu_ps(scores + v * kLanes), inverse) : _mm512_setzero_ps();
+      P::store(to + v * kLanes / P::kPerGroup, w);
+    }
+  }
+};
+
+}  // namespace wavelane

@@ -1,0 +1,372 @@
+// A model and the memory of its lanes: one call advances rows of lanes by a chunk, from samples to pieces.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <map>
+#include <string>
+
+#include "ctc.hpp"
+#include "features.hpp"
+#include "layer.hpp"
+#include "native.h"
+#include "subsampling.hpp"
+
+namespace wavelane {
+
+// What precision a model has is hidden behind this.
+class AnyModel {
+ public:
+  virtual ~AnyModel() = default;
+  virtual bool load(const std::string& name, int layer, const float* data, long count) = 0;
+  virtual bool plan(int chunk, const int32_t* lowest, const int32_t* highest, const float* positions) = 0;
+  virtual bool open(long lanes) = 0;
+  virtual long bytes_per_lane() const = 0;
+  virtual void* scratch() const = 0;
+  virtual void drop(void* scratch) const = 0;
+  virtual void step(void* scratch, const wavelane_batch& batch) = 0;
+  virtual const double* seconds(void* scratch) const = 0;
+};
+
+template <class P>
+class Model final : public AnyModel {
+ public:
+  using A = typename Around<P>::Type;
+
+  explicit Model(const wavelane_shape& c) : config_(c) {
+    shape_.d_model = c.d_model;
+    shape_.heads = c.heads;
+    shape_.d_ff = c.d_ff;
+    shape_.kernel = c.kernel;
+    shape_.left = c.left_context;
+    shape_.head_width = c.d_model / c.heads;
+    shape_.padded_head = round_up(shape_.head_width, kLanes);
+    shape_.stride = round_up(c.d_model, kLanes);
+    shape_.layer_norm = c.layer_norm != 0;
+    // Room for the window and some chunks: moving it costs as much as a step's attention.
+    shape_.capacity = round_up(c.left_context + 2 * c.most_chunk, 64);
+    attention_.heads = c.heads;
+    attention_.width = shape_.padded_head;
+    attention_.left = c.left_context;
+    attention_.capacity = shape_.capacity;
+    mel_.n_mels = c.n_mels;
+    mel_.hop = c.hop;
+    mel_.window = c.window;
+    mel_.n_fft = c.n_fft;
+    mel_.preemphasis = c.preemphasis;
+    mel_.log_guard = c.log_guard;
+    subsampling_.n_mels = c.n_mels;
+    subsampling_.channels = c.channels;
+    subsampling_.d_model = c.d_model;
+    ctc_.symbols = c.symbols;
+    ctc_.blank = c.blank;
+    layers_.resize(c.layers);
+  }
+  ~Model() override {
+    if (memory_ != nullptr) munmap(memory_, size_);
+  }
+
+  bool load(const std::string& name, int i, const float* data, long count) override {
+    const long d = shape_.d_model, ff = shape_.d_ff, c = config_.channels;
+    auto is = [&](const char* wanted, long size) { return name == wanted && count == size; };
+    // Weight and bias are one array: [n, k] and then [n].
+    if (is("hann+filters", config_.window + static_cast<long>(config_.n_fft / 2 + 1) * config_.n_mels)) {
+      mel_.load(data, data + config_.window);
+    } else if (is("stem", c * 10)) {
+      subsampling_.load_stem(data, data + c * 9);
+    } else if (is("depthwise1", c * 9)) {
+      subsampling_.load_depthwise(1, data);
+    } else if (is("depthwise2", c * 9)) {
+      subsampling_.load_depthwise(2, data);
+    } else if (is("pointwise1", c * c + c)) {
+      subsampling_.load_pointwise(1, data, data + c * c);
+    } else if (is("pointwise2", c * c + c)) {
+      subsampling_.load_pointwise(2, data, data + c * c);
+    } else if (const long inputs = subsampling_.width(3) * c; is("out", d * inputs + d)) {
+      subsampling_.load_out(data, data + d * inputs);
+    } else if (is("ctc", config_.symbols * (d + 1))) {
+      ctc_.head.pack(data, data + config_.symbols * d, config_.symbols, static_cast<int>(d));
+    } else if (i < 0 || i >= static_cast<int>(layers_.size())) {
+      return false;
+    } else {
+      Layer<P>& layer = layers_[i];
+      const int width = shape_.d_model;
+      if (is("feed_forward1.norm", 2 * d)) layer.norm_feed_forward1.load(data, data + d, width);
+      else if (is("feed_forward1.inner", ff * d + ff)) layer.inner1.pack(data, data + ff * d, shape_.d_ff, width);
+      else if (is("feed_forward1.outer", ff * d + d)) layer.outer1.pack(data, data + ff * d, width, shape_.d_ff);
+      else if (is("attention.norm", 2 * d)) layer.norm_attention.load(data, data + d, width);
+      else if (is("attention.qkv", 3 * d * d + 3 * d)) layer.load_qkv(data, data + 3 * d * d, shape_);
+      else if (is("attention.bias_v", d)) layer.load_bias_v(data, shape_);
+      else if (is("attention.out", d * d + d)) layer.load_out(data, data + d * d, shape_);
+      else if (is("convolution.in_norm", 2 * d)) layer.norm_convolution.load(data, data + d, width);
+      else if (is("convolution.pointwise1", 2 * d * d + 2 * d)) layer.load_pointwise1(data, data + 2 * d * d, shape_);
+      else if (is("convolution.depthwise", d * shape_.kernel + d)) layer.load_depthwise(data, data + d * shape_.kernel, shape_);
+      else if (is("convolution.norm", 2 * d)) layer.norm_mixed.load(data, data + d, width);
+      else if (is("convolution.pointwise2", d * d + d)) layer.pointwise2.pack(data, data + d * d, width, width);
+      else if (is("feed_forward2.norm", 2 * d)) layer.norm_feed_forward2.load(data, data + d, width);
+      else if (is("feed_forward2.inner", ff * d + ff)) layer.inner2.pack(data, data + ff * d, shape_.d_ff, width);
+      else if (is("feed_forward2.outer", ff * d + d)) layer.outer2.pack(data, data + ff * d, width, shape_.d_ff);
+      else if (is("norm", 2 * d)) layer.norm_out.load(data, data + d, width);
+      else return false;
+    }
+    return true;
+  }
+
+  // ``positions`` [layers, heads, head_width, left + 2 chunk - 1]
+  bool plan(int chunk, const int32_t* lowest, const int32_t* highest, const float* positions) override {
+    if (chunk < 1 || chunk > config_.most_chunk) return false;
+    Plan& plan = plans_[chunk];
+    plan.lowest.assign(lowest, lowest + chunk);
+    plan.highest.assign(highest, highest + chunk);
+    const int distances = shape_.left + 2 * chunk - 1;
+    plan.span = round_up(distances, kLanes);
+    const int per = A::kPerGroup, groups = shape_.padded_head / per;
+    plan.layer_groups = static_cast<long>(shape_.heads) * groups * plan.span;
+    plan.positions.reserve(plan.layer_groups * layers_.size());
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      for (int h = 0; h < shape_.heads; ++h) {
+        for (int c = 0; c < shape_.head_width; ++c) {
+          const float* from = positions + ((i * shape_.heads + h) * shape_.head_width + c) * distances;
+          Group* to = plan.positions.get() + i * plan.layer_groups + (static_cast<long>(h) * groups + c / per) * plan.span;
+          for (int j = 0; j < distances; ++j) {
+            Group bits;
+            if (per == 1) {
+              std::memcpy(&bits, from + j, sizeof bits);
+            } else {
+              bits = static_cast<Group>(to_bfloat16(from[j])) << (16 * (c % per));
+            }
+            to[j] |= bits;
+          }
+        }
+      }
+    }
+    return true;
+  }
+
+  bool open(long lanes) override {
+    size_ = static_cast<size_t>(lanes) * bytes_per_lane();
+    // Committed by the operating system page by page, as streams come.
+    void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return false;
+    memory_ = static_cast<char*>(memory);
+    return true;
+  }
+
+  long bytes_per_lane() const override {
+    const long layer = (attention_.key_groups() + attention_.value_groups()) * static_cast<long>(sizeof(Group)) + past_bytes();
+    return (head_bytes() + layer * static_cast<long>(layers_.size()) + 4095) / 4096 * 4096;
+  }
+
+  void* scratch() const override { return new Scratch; }
+  void drop(void* scratch) const override { delete static_cast<Scratch*>(scratch); }
+  const double* seconds(void* scratch) const override { return static_cast<Scratch*>(scratch)->clock.seconds; }
+
+  void step(void* opaque, const wavelane_batch& batch) override {
+    Scratch& s = *static_cast<Scratch*>(opaque);
+    const Plan& plan = plans_.at(batch.chunk);
+    s.clock.start();
+    const int size = batch.chunk, most = kFactor * size;
+    features(batch, s);
+    s.clock.lap(Part::features);
+    const int frames = batch.rows * size;
+    float* x = s.x.reserve(static_cast<size_t>(frames) * shape_.stride);
+    s.windows.resize(batch.rows);
+    subsampling_.begin(frames, s.subsampling);
+    const long window = static_cast<long>(kHistory + most) * config_.n_mels;
+    for (int row = 0; row < batch.rows; ++row) {
+      Lane& lane = lane_of(batch.lanes[row]);
+      const Extent extent = extent_of(lane, batch.frames[row], batch.start[row] != 0, most);
+      subsampling_.convolve(s.features.get() + row * window, size, extent, row * size, s.subsampling);
+      s.windows[row].length = batch.frames[row] > 0 ? std::min(extent.outputs, size) : 0;
+    }
+    subsampling_.project(frames, x, shape_.stride, s.subsampling);
+    s.clock.lap(Part::subsampling);
+    run_layers(batch, plan, x, s);
+    finish(batch, x, s);
+    s.clock.lap(Part::decoder);
+  }
+
+ private:
+  struct Lane {
+    int64_t heard;    // encoder frames since the start of the stream
+    int32_t begin;    // of the window in the strips
+    int32_t cached;   // its frames
+    int32_t last;     // symbol of the newest frame
+    int32_t unused;
+  };
+  struct Plan {
+    std::vector<int> lowest, highest;
+    int span = 0;
+    long layer_groups = 0;
+    Buffer<Group> positions;
+  };
+  struct Scratch {
+    Clock clock;
+    LogMel::Scratch mel;
+    Buffer<float> features, x;
+    typename Subsampling<A>::Scratch subsampling;
+    LayerScratch<P> layer;
+    typename Ctc<A>::Scratch ctc;
+    std::vector<Window> windows;
+    std::vector<LayerState> states;
+  };
+
+  long past_bytes() const { return static_cast<long>(shape_.kernel - 1) * shape_.stride * static_cast<long>(sizeof(float)); }
+  long head_bytes() const {
+    return (static_cast<long>(sizeof(Lane)) + static_cast<long>(kHistory) * config_.n_mels * static_cast<long>(sizeof(float)) + 63) / 64 * 64;
+  }
+  Lane& lane_of(long lane) const { return *reinterpret_cast<Lane*>(memory_ + lane * bytes_per_lane()); }
+  float* history_of(long lane) const { return reinterpret_cast<float*>(memory_ + lane * bytes_per_lane() + sizeof(Lane)); }
+  LayerState state_of(long lane, int layer) const {
+    const long each = (attention_.key_groups() + attention_.value_groups()) * static_cast<long>(sizeof(Group)) + past_bytes();
+    char* at = memory_ + lane * bytes_per_lane() + head_bytes() + layer * each;
+    auto* keys = reinterpret_cast<Group*>(at);
+    auto* values = keys + attention_.key_groups();
+    return {keys, values, reinterpret_cast<float*>(values + attention_.value_groups())};
+  }
+
+  Extent extent_of(const Lane& lane, int frames, bool start, int most) const {
+    const int lead = kHistory + kFactor - 1, size = kHistory + most;
+    int first = start ? lead : 0;
+    if (config_.mask_before_start && !start) {
+      // After n encoder frames 8 n - 7 features are known.
+      const int64_t known = kFactor * lane.heard - kFactor + 1;
+      first = known < kHistory ? static_cast<int>(kHistory - known) : 0;
+    }
+    return Extent(first, config_.padded_tail ? size : (start ? lead : kHistory) + frames);
+  }
+
+  // For each row its history and its new features, zero where there is no stream.
+  void features(const wavelane_batch& batch, Scratch& s) const {
+    const int most = kFactor * batch.chunk, mels = config_.n_mels;
+    const long window = static_cast<long>(kHistory + most) * mels;
+    float* all = s.features.reserve(static_cast<size_t>(batch.rows) * window);
+    const float* from[kLanes];
+    float* to[kLanes];
+    int count = 0;
+    for (int row = 0; row < batch.rows; ++row) {
+      const long index = batch.lanes[row];
+      Lane& lane = lane_of(index);
+      const bool start = batch.start[row] != 0;
+      if (start) {
+        lane = Lane{0, 0, 0, config_.blank, 0};
+        std::memset(history_of(index), 0, sizeof(float) * kHistory * mels);
+        for (size_t i = 0; i < layers_.size(); ++i) std::memset(state_of(index, static_cast<int>(i)).past, 0, past_bytes());
+      }
+      float* mine = all + row * window;
+      std::memcpy(mine, history_of(index), sizeof(float) * kHistory * mels);
+      const int first = start ? kFactor - 1 : 0;
+      int end = first + batch.frames[row];
+      if (config_.closing_frame && batch.last[row] != 0) --end;
+      float* fresh = mine + kHistory * mels;
+      for (int f = 0; f < most; ++f) {
+        if (f < first || f >= end) {
+          std::memset(fresh + f * mels, 0, sizeof(float) * mels);
+          continue;
+        }
+        from[count] = batch.samples[row] + static_cast<long>(f) * config_.hop + 1;
+        to[count++] = fresh + f * mels;
+        if (count == kLanes) {
+          mel_.frames(from, to, count, s.mel);
+          count = 0;
+        }
+      }
+    }
+    if (count > 0) mel_.frames(from, to, count, s.mel);
+    for (int row = 0; row < batch.rows; ++row) {
+      std::memcpy(history_of(batch.lanes[row]), all + row * window + static_cast<long>(most) * mels, sizeof(float) * kHistory * mels);
+    }
+  }
+
+  void run_layers(const wavelane_batch& batch, const Plan& plan, float* x, Scratch& s) const {
+    const int size = batch.chunk;
+    for (int row = 0; row < batch.rows; ++row) {
+      Lane& lane = lane_of(batch.lanes[row]);
+      if (attention_.full(lane.begin + lane.cached, size)) {
+        for (size_t i = 0; i < layers_.size(); ++i) {
+          const LayerState state = state_of(batch.lanes[row], static_cast<int>(i));
+          attention_.move(state.keys, state.values, lane.begin, lane.cached);
+        }
+        lane.begin = attention_.moved(lane.begin);
+      }
+      s.windows[row].begin = lane.begin;
+      s.windows[row].cached = lane.cached;
+    }
+    const int group = rows_at_once(size);
+    s.states.resize(group);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Chunk chunk{size, plan.positions.get() + i * plan.layer_groups, plan.span, plan.lowest.data(), plan.highest.data()};
+      for (int row = 0; row < batch.rows; row += group) {
+        const int rows = std::min(group, batch.rows - row);
+        for (int r = 0; r < rows; ++r) s.states[r] = state_of(batch.lanes[row + r], static_cast<int>(i));
+        layers_[i].run(x + static_cast<long>(row) * size * shape_.stride, rows, chunk, attention_, s.windows.data() + row,
+                       s.states.data(), shape_, s.layer, s.clock);
+      }
+    }
+    for (int row = 0; row < batch.rows; ++row) {
+      Lane& lane = lane_of(batch.lanes[row]);
+      const int kept = std::min(lane.cached + size, shape_.left);
+      lane.begin += lane.cached + size - kept;
+      lane.cached = kept;
+    }
+  }
+
+  // So many rows that what they need between two products stays in the second-level cache, in whole tiles if possible.
+  static int rows_at_once(int size) {
+    const int most = std::max(1, 96 / size);
+    for (int rows = most; rows > most / 2; --rows) {
+      if (rows * size % kRows == 0) return rows;
+    }
+    return most;
+  }
+
+  void finish(const wavelane_batch& batch, const float* x, Scratch& s) const {
+    const int size = batch.chunk;
+    if (ctc_.symbols > 0 && batch.counts != nullptr) ctc_.score(x, batch.rows * size, shape_.stride, shape_.d_model, s.ctc);
+    for (int row = 0; row < batch.rows; ++row) {
+      Lane& lane = lane_of(batch.lanes[row]);
+      const int length = s.windows[row].length;
+      const float* mine = x + static_cast<long>(row) * size * shape_.stride;
+      batch.lengths[row] = length;
+      batch.positions[row] = lane.heard;
+      batch.finite[row] = finite(mine, length);
+      lane.heard += length;
+      if (batch.encoded != nullptr) {
+        for (int t = 0; t < size; ++t) {
+          std::memcpy(batch.encoded + (static_cast<long>(row) * size + t) * shape_.d_model, mine + t * shape_.stride,
+                      sizeof(float) * shape_.d_model);
+        }
+      }
+      if (ctc_.symbols > 0 && batch.counts != nullptr) {
+        const Pieces pieces{batch.ids + row * size, batch.frames_of_ids + row * size, batch.confidences + row * size,
+                            batch.counts + row};
+        ctc_.decode(row * size, length, lane.last, pieces, s.ctc);
+      }
+    }
+  }
+
+  bool finite(const float* x, int frames) const {
+    // A number times zero is zero, anything else is not.
+    Floats sum = _mm512_setzero_ps();
+    for (int t = 0; t < frames; ++t) {
+      for (int c = 0; c < shape_.d_model; c += kLanes) {
+        const Floats v = _mm512_maskz_loadu_ps(first_lanes(shape_.d_model - c), x + t * shape_.stride + c);
+        sum = _mm512_fmadd_ps(v, _mm512_setzero_ps(), sum);
+      }
+    }
+    return _mm512_reduce_add_ps(sum) == 0.0f;
+  }
+
+  wavelane_shape config_;
+  Shape shape_{};
+  LogMel mel_;
+  Subsampling<A> subsampling_;
+  std::vector<Layer<P>> layers_;
+  Attention<A> attention_;
+  Ctc<A> ctc_;
+  std::map<int, Plan> plans_;
+  char* memory_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace wavelane

@@ -1,0 +1,52 @@
+// The C interface of the library; wavelane.native.library mirrors it.
+#pragma once
+
+#include <stdint.h>
+
+#define WAVELANE_API extern "C" __attribute__((visibility("default")))
+
+typedef struct {
+  int32_t precision;  // 0 float32, 1 bfloat16, 2 int8
+  int32_t n_mels, hop, window, n_fft;
+  float preemphasis, log_guard;
+  int32_t closing_frame;
+  int32_t d_model, layers, heads, d_ff, kernel, channels, left_context, most_chunk;
+  int32_t layer_norm, mask_before_start, padded_tail;
+  int32_t symbols, blank;  // of the CTC head; symbols 0: none
+} wavelane_shape;
+
+// Rows of a step: inputs, then outputs.
+typedef struct {
+  int32_t rows, chunk;         // chunk: encoder frames of a row
+  const int64_t* lanes;        // [rows]
+  const float* const* samples; // [rows], each a window
+  const int32_t* frames;       // [rows] valid features
+  const uint8_t* start;        // [rows]
+  const uint8_t* last;         // [rows]
+  int32_t* lengths;            // [rows] encoder frames
+  int64_t* positions;          // [rows] encoder frames of the stream before this step
+  uint8_t* finite;             // [rows]
+  float* encoded;              // [rows, chunk, d_model] or null
+  int32_t* ids;                // [rows, chunk]
+  int32_t* frames_of_ids;      // [rows, chunk]
+  float* confidences;          // [rows, chunk]
+  int32_t* counts;             // [rows], null: no CTC
+} wavelane_batch;
+
+// Null where the shape cannot be computed.
+WAVELANE_API void* wavelane_create(const wavelane_shape* shape);
+WAVELANE_API void wavelane_destroy(void* model);
+// 0, or 1 for a name or size that the model does not have.
+WAVELANE_API int wavelane_load(void* model, const char* name, int layer, const float* data, int64_t count);
+WAVELANE_API int wavelane_plan(void* model, int chunk, const int32_t* lowest, const int32_t* highest,
+                               const float* positions);
+WAVELANE_API int wavelane_open(void* model, int64_t lanes);
+WAVELANE_API int64_t wavelane_bytes_per_lane(void* model);
+WAVELANE_API void* wavelane_scratch(void* model);
+WAVELANE_API void wavelane_drop(void* model, void* scratch);
+// Several threads may step batches without a common lane, each with a scratch of its own.
+WAVELANE_API void wavelane_step(void* model, void* scratch, const wavelane_batch* batch);
+// Seconds in features, subsampling, feed_forward, attention, convolution, decoder since the scratch was made.
+WAVELANE_API void wavelane_seconds(void* model, void* scratch, double* seconds);
+// Operations per second of the inner loop on [rows, k] times [k, n]; 0 float32, 1 bfloat16, 2 int8.
+WAVELANE_API double wavelane_rate(int precision, int rows, int k, int n, double seconds);

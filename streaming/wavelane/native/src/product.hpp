@@ -1,0 +1,251 @@
+// Matrix products with packed weights.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "precision.hpp"
+
+namespace wavelane {
+
+// Aligned memory without initialisation.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t count) { reserve(count); }
+  T* reserve(size_t count) {
+    if (count > size_) {
+      // A little behind the end may be read in whole vectors.
+      data_.reset(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 64 + 63) / 64 * 64)));
+      if (data_) std::memset(static_cast<void*>(data_.get()), 0, count * sizeof(T) + 64);
+      size_ = count;
+    }
+    return data_.get();
+  }
+  T* get() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { std::free(p); }
+  };
+  std::unique_ptr<T, Free> data_;
+  size_t size_ = 0;
+};
+
+constexpr int kBlock = 64;   // columns of a block of weights
+constexpr int kVectors = 4;  // sums of a row in a block
+constexpr int kRows = 6;     // rows of a tile: 24 sums, 4 weights and a row's group fit 32 registers
+
+// Sums of a tile: MR rows against NV * 16 columns.
+template <class P, int MR, int NV>
+inline __attribute__((always_inline)) void dot_tile(const Group* a, long a_stride, const Group* b, long b_stride,
+                                                    int groups, typename P::Sum sum[MR][NV]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) sum[r][v] = P::zero();
+  }
+  for (int g = 0; g < groups; ++g, b += b_stride) {
+#pragma GCC unroll 8
+    for (int r = 0; r < MR; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) sum[r][v] = P::dot(sum[r][v], a[r * a_stride + g], b + v * kLanes);
+    }
+  }
+}
+
+// Weights [n, k] with bias: blocks of 64 columns, in a block group after group.
+template <class P>
+class Packed {
+ public:
+  int n = 0, k = 0, groups = 0, blocks = 0;
+  Buffer<Group> data;
+  Buffer<float> bias, scale;
+
+  // Row ``order[i]`` of the weights (-1: zeros) is column ``i``.
+  void pack(const float* weight, const float* shift, int inputs, const std::vector<int>& order) {
+    n = static_cast<int>(order.size());
+    k = inputs;
+    groups = groups_of<P>(k);
+    blocks = (n + kBlock - 1) / kBlock;
+    Group* to = data.reserve(static_cast<size_t>(blocks) * groups * kBlock);
+    float* b = bias.reserve(static_cast<size_t>(blocks) * kBlock);
+    float* s = scale.reserve(static_cast<size_t>(blocks) * kBlock);
+    for (int column = 0; column < blocks * kBlock; ++column) {
+      const int row = column < n ? order[column] : -1;
+      const float* from = row < 0 ? nullptr : weight + static_cast<size_t>(row) * k;
+      b[column] = from != nullptr && shift != nullptr ? shift[row] : 0.0f;
+      float largest = 0.0f;
+      for (int i = 0; from != nullptr && i < k; ++i) largest = std::max(largest, std::fabs(from[i]));
+      s[column] = largest / 127.0f;
+      const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+      Group* target = to + static_cast<size_t>(column / kBlock) * groups * kBlock + column % kBlock;
+      for (int g = 0; g < groups; ++g) {
+        Group group = 0;
+        for (int j = 0; j < P::kPerGroup; ++j) {
+          const int i = g * P::kPerGroup + j;
+          const float value = from != nullptr && i < k ? from[i] : 0.0f;
+          if constexpr (P::kPerGroup == 1) {
+            std::memcpy(&group, &value, sizeof group);
+          } else if constexpr (P::kPerGroup == 2) {
+            group |= static_cast<Group>(to_bfloat16(value)) << (16 * j);
+          } else {
+            const int byte = static_cast<int>(std::nearbyint(value * inverse)) + 128;
+            group |= static_cast<Group>(byte & 0xFF) << (8 * j);
+          }
+        }
+        target[static_cast<size_t>(g) * kBlock] = group;
+      }
+    }
+  }
+  void pack(const float* weight, const float* shift, int outputs, int inputs) {
+    std::vector<int> order(outputs);
+    for (int i = 0; i < outputs; ++i) order[i] = i;
+    pack(weight, shift, inputs, order);
+  }
+};
+
+// Rows of a product in its precision.
+template <class P>
+class Operand {
+ public:
+  void shape(int rows, int k) {
+    stride = groups_of<P>(k);
+    data.reserve(static_cast<size_t>(round_up(rows, 16)) * stride);
+    if constexpr (P::kPerGroup == 4) {
+      scale.reserve(rows);
+      sum.reserve(rows);
+    }
+  }
+  Group* row(int r) const { return data.get() + static_cast<size_t>(r) * stride; }
+
+  // Row ``r`` from ``k`` floats, of which whole vectors can be read; zeros follow up to a whole tile.
+  void set(int r, const float* x, int k) {
+    Group* to = row(r);
+    const int vectors = (k + kLanes - 1) / kLanes;
+    const int room = stride * P::kPerGroup / kLanes;
+    if constexpr (P::kPerGroup == 4) {
+      Floats largest = _mm512_setzero_ps();
+      for (int v = 0; v < vectors; ++v) {
+        largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(first_lanes(k - v * kLanes), x + v * kLanes)));
+      }
+      const float peak = _mm512_reduce_max_ps(largest);
+      // Dividing a row of tiny numbers by its peak would overflow.
+      const Floats inverse = _mm512_set1_ps(peak > 1e-30f ? 127.0f / peak : 0.0f);
+      scale.get()[r] = peak / 127.0f;
+      Words total = _mm512_setzero_si512();
+      auto* bytes = reinterpret_cast<__m128i*>(to);
+      for (int v = 0; v < vectors; ++v) {
+        const Floats value = _mm512_maskz_loadu_ps(first_lanes(k - v * kLanes), x + v * kLanes);
+        const Words whole = _mm512_cvtps_epi32(_mm512_mul_ps(value, inverse));
+        total = _mm512_add_epi32(total, whole);
+        _mm_storeu_si128(bytes + v, _mm512_cvtsepi32_epi8(whole));
+      }
+      for (int v = vectors; v < room; ++v) _mm_storeu_si128(bytes + v, _mm_setzero_si128());
+      sum.get()[r] = _mm512_reduce_add_epi32(total);
+    } else {
+      constexpr int kStep = kLanes / P::kPerGroup;
+      for (int v = 0; v < vectors; ++v) {
+        P::store(to + v * kStep, _mm512_maskz_loadu_ps(first_lanes(k - v * kLanes), x + v * kLanes));
+      }
+      for (int v = vectors; v < room; ++v) P::store(to + v * kStep, _mm512_setzero_ps());
+    }
+  }
+
+  int stride = 0;
+  Buffer<Group> data;
+  Buffer<float> scale;
+  Buffer<int32_t> sum;
+};
+
+// Sums to floats with bias.
+template <class P>
+inline Floats finish(typename P::Sum sum, const Operand<P>& a, int r, const Packed<P>& w, int column) {
+  const Floats bias = _mm512_loadu_ps(w.bias.get() + column);
+  if constexpr (P::kPerGroup == 4) {
+    // The 128 that was added to every weight has to go.
+    const Words corrected = _mm512_sub_epi32(sum, _mm512_set1_epi32(a.sum.get()[r] * 128));
+    const Floats scale = _mm512_mul_ps(_mm512_loadu_ps(w.scale.get() + column), _mm512_set1_ps(a.scale.get()[r]));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(corrected), scale, bias);
+  } else {
+    return _mm512_add_ps(sum, bias);
+  }
+}
+
+template <class P, int MR, class Then>
+inline void product_tile(const Operand<P>& a, int row, const Packed<P>& w, int block, const Then& then) {
+  typename P::Sum sum[MR][kVectors];
+  dot_tile<P, MR, kVectors>(a.row(row), a.stride, w.data.get() + static_cast<size_t>(block) * w.groups * kBlock, kBlock,
+                            w.groups, sum);
+#pragma GCC unroll 8
+  for (int r = 0; r < MR; ++r) {
+    Floats y[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) y[v] = finish<P>(sum[r][v], a, row + r, w, block * kBlock + v * kLanes);
+    then(row + r, block, y);
+  }
+}
+
+// ``then(row, block, y)`` takes the four vectors of every row in every block of 64 columns. What a row gives does not
+// depend on the other rows nor on their number.
+template <class P, class Then>
+inline void product(const Operand<P>& a, int rows, const Packed<P>& w, const Then& then) {
+  for (int block = 0; block < w.blocks; ++block) {
+    int row = 0;
+    for (; row + kRows <= rows; row += kRows) product_tile<P, kRows>(a, row, w, block, then);
+    switch (rows - row) {
+      case 5: product_tile<P, 5>(a, row, w, block, then); break;
+      case 4: product_tile<P, 4>(a, row, w, block, then); break;
+      case 3: product_tile<P, 3>(a, row, w, block, then); break;
+      case 2: product_tile<P, 2>(a, row, w, block, then); break;
+      case 1: product_tile<P, 1>(a, row, w, block, then); break;
+      default: break;
+    }
+  }
+}
+
+// Writes y, or act(y), to rows of ``stride`` floats; columns from ``width`` on are not written.
+template <class Act>
+struct Store {
+  float* to;
+  long stride;
+  int width;
+  Act act;
+  void operator()(int row, int block, const Floats y[kVectors]) const {
+    float* at = to + row * stride + block * kBlock;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const int left = width - block * kBlock - v * kLanes;
+      if (left >= kLanes) {
+        _mm512_storeu_ps(at + v * kLanes, act(y[v]));
+      } else if (left > 0) {
+        _mm512_mask_storeu_ps(at + v * kLanes, first_lanes(left), act(y[v]));
+      }
+    }
+  }
+};
+template <class Act>
+Store<Act> store(float* to, long stride, int width, Act act) {
+  return {to, stride, width, act};
+}
+
+// Adds y to rows of ``stride`` floats.
+struct Add {
+  float* to;
+  long stride;
+  int width;
+  void operator()(int row, int block, const Floats y[kVectors]) const {
+    float* at = to + row * stride + block * kBlock;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const __mmask16 lanes = first_lanes(width - block * kBlock - v * kLanes);
+      if (lanes == 0) break;
+      _mm512_mask_storeu_ps(at + v * kLanes, lanes, _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, at + v * kLanes), y[v]));
+    }
+  }
+};
+
+}  // namespace wavelane
