@@ -11,11 +11,12 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Alternative, Closed, Final, Partial
 from wavelane.measure import percentile
 from wavelane_client.load.corpus import BYTES_PER_SECOND, DEMO_TEXT, PAUSE_SECONDS, Corpus, Utterance, load_corpus
-from wavelane_client.load.figures import histogram_quantile, to_markdown
+from wavelane_client.load.figures import to_markdown
 from wavelane_client.load.meter import Meter, SessionRecord
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, normalise, summary, word_error_rate
 from wavelane_client.load.search import Stage, find_max, judge
+from wavelane_client.load.server_metrics import histogram_quantile
 
 MANIFEST = "tests/data/speech/manifest.jsonl"
 

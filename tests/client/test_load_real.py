@@ -44,8 +44,31 @@ def test_four_sessions_for_a_few_seconds(server, tmp_path, transport, seconds):
     assert 0 < report["generator"]["cores"] < 1
     assert report["server"]["cores"] > 0
     assert report["server"]["rss_mb"] > 50
+    shares = report["final_shares"]
+    if transport == "grpc":  # the metrics have another port
+        assert (shares, report["steps_per_audio_second"]) == (None, None)
+    else:
+        assert list(shares) == ["edge", "wait", "step", "delivery", "outside"]
+        assert shares["step"]["count"] > 0
+        assert 0 < shares["step"]["p50_ms"] <= shares["step"]["p95_ms"]
+        # A step each 80 ms, and one more at the end of a session.
+        assert 12 < report["steps_per_audio_second"] < 14
+        assert "wait for a step" in result.output
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert "end of audio to final" in result.output
+
+
+def test_a_conversation_is_measured(server, tmp_path):
+    result = run(
+        *("--url", server.ws, "--manifest", MANIFEST, "--sessions", "2", "--ramp", "0", "--duration", "4"),
+        *("--conversation", "--json", str(tmp_path / "out.json")),
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["plan"]["speech_share"], report["plan"]["session_seconds"]) == (0.4, 60.0)
+    # A step each 0.56 s at most, but for those at the ends of streams.
+    assert 0 <= report["steps_per_audio_second"] < 2.5
+    assert "steps for each second of audio" in result.output
 
 
 def test_errors_of_sessions_are_counted_and_shown(server, tmp_path):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import numpy as np
+
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE
 from wavelane_client.file import BYTES_PER_SAMPLE, PcmFile
@@ -16,6 +18,19 @@ DEMO_TEXT = "go left right up down zero one four five seven eight"
 PAUSE_SECONDS = 0.5
 """Silence between the utterances of a long session."""
 BYTES_PER_SECOND = CLOCK_RATE * BYTES_PER_SAMPLE
+CONVERSATION = 0.4
+"""Part of the time that one party of a conversation speaks; ITU-T P.59 measured 39 %."""
+TURN_UTTERANCES = (1, 3)
+"""Fewest and most utterances of one turn."""
+TURN_PAUSE_SECONDS = (0.2, 0.8)
+"""Shortest and longest pause between the utterances of a turn."""
+GAP_SPREAD = (0.4, 1.6)
+"""How long the other party speaks, as a factor of what the wanted share asks for."""
+LEAST_GAP_SECONDS = 0.3
+"""Shortest time that the other party speaks."""
+_BACKGROUND_SECONDS = 10
+_BACKGROUND_LEVEL = 16.0
+"""Standard deviation of the noise between turns, in 16-bit steps: 66 dB below full scale, a quiet room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +71,20 @@ class Corpus:
         self._size = max(1, CLOCK_RATE * packet_ms // 1000) * BYTES_PER_SAMPLE
         self._packets = [self._cut(utterance.pcm) for utterance in utterances]
         self._pause = self._cut(bytes(round(PAUSE_SECONDS * CLOCK_RATE) * BYTES_PER_SAMPLE))
+        noise = np.random.default_rng(0).normal(0.0, _BACKGROUND_LEVEL, _BACKGROUND_SECONDS * CLOCK_RATE)
+        self._background = self._cut(noise.round().astype("<i2").tobytes())
 
-    def script(self, rng: random.Random, session_seconds: float | None) -> Script:
-        """A random utterance, or as many as fill ``session_seconds`` (at least one)."""
+    def script(self, rng: random.Random, session_seconds: float | None, speech_share: float | None = None) -> Script:
+        """What a session says.
+
+        Args:
+            rng: every choice.
+            session_seconds: as many utterances as fill it, at least one; None: a random one.
+            speech_share: part of the time that is speech, as in a conversation (:meth:`conversation`); None: speech
+                that goes on.
+        """
+        if speech_share is not None:
+            return self.conversation(rng, session_seconds or 0.0, speech_share)
         packets: list[bytes] = []
         texts: list[str | None] = []
         length = 0
@@ -71,13 +97,52 @@ class Corpus:
         known = [text for text in texts if text is not None]
         return Script(packets, " ".join(known) if len(known) == len(texts) else None)
 
-    def tail(self, rng: random.Random, session_seconds: float | None) -> Script:
+    def conversation(self, rng: random.Random, session_seconds: float, speech_share: float) -> Script:
+        """One party of a conversation: turns of some utterances, and low noise while the other one speaks.
+
+        It listens first and ends with a turn. The gaps follow what was said, so that ``speech_share`` holds for every
+        session that is some turns long.
+        """
+        packets: list[bytes] = []
+        texts: list[str | None] = []
+        spoken = silent = 0.0
+        while not texts or spoken + silent < session_seconds:
+            turn: list[bytes] = []
+            paused = 0.0
+            for number in range(rng.randint(*TURN_UTTERANCES)):
+                if number:
+                    pause = self._noise(rng, rng.uniform(*TURN_PAUSE_SECONDS))
+                    turn += pause
+                    paused += _seconds(pause)
+                index = rng.randrange(len(self.utterances))
+                turn += self._packets[index]
+                texts.append(self.utterances[index].text)
+            spoken += _seconds(turn) - paused
+            silent += paused
+            owed = max(0.0, spoken * (1 - speech_share) / speech_share - silent)
+            gap = self._noise(rng, max(LEAST_GAP_SECONDS, owed * rng.uniform(*GAP_SPREAD)))
+            silent += _seconds(gap)
+            packets += [*gap, *turn]
+        known = [text for text in texts if text is not None]
+        return Script(packets, " ".join(known) if len(known) == len(texts) else None)
+
+    def tail(self, rng: random.Random, session_seconds: float | None, speech_share: float | None = None) -> Script:
         """A script from a random packet on: sessions that start together do not end together."""
-        script = self.script(rng, session_seconds)
+        script = self.script(rng, session_seconds, speech_share)
         return Script(script.packets[rng.randrange(len(script.packets)) :], None)
+
+    def _noise(self, rng: random.Random, seconds: float) -> list[bytes]:
+        """Background noise, in whole packets."""
+        count = round(seconds * BYTES_PER_SECOND / self._size)
+        start = rng.randrange(len(self._background))
+        return [self._background[(start + index) % len(self._background)] for index in range(count)]
 
     def _cut(self, pcm: bytes) -> list[bytes]:
         return [pcm[at : at + self._size] for at in range(0, len(pcm), self._size)]
+
+
+def _seconds(packets: Sequence[bytes]) -> float:
+    return sum(map(len, packets)) / BYTES_PER_SECOND
 
 
 def load_corpus(manifest: str | None, audio: Sequence[str]) -> list[Utterance]:

@@ -12,15 +12,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
 from wavelane_client.client import connect
 from wavelane_client.load.machine import ProcessMonitor, describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, summary
 from wavelane_client.load.run import Run
 from wavelane_client.load.search import Found, Stage, find_max, judge
+from wavelane_client.load.server_metrics import histogram_quantile, scrape
 from wavelane_client.server_process import ServerProcess
 
 BOUND_SECONDS = 0.3
@@ -177,42 +175,15 @@ class _Bench:
         return sessions
 
     async def _run(self, plan: Plan, sessions: int) -> tuple[Result, float | None]:
-        before = await loop_delay_buckets(self._server.http_url)
+        metrics = f"{self._server.http_url}/metrics"
+        before = await scrape(metrics)
         result = await Run(replace(plan, sessions=sessions, ramp=max(2.0, sessions / 50)), self._server.pid).run()
-        after = await loop_delay_buckets(self._server.http_url)
-        return result, histogram_quantile({le: count - before.get(le, 0.0) for le, count in after.items()}, 0.99)
-
-
-async def loop_delay_buckets(http_url: str) -> dict[float, float]:
-    """Cumulative counts of the event loop's delay, by upper bound (s), from ``/metrics``."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        text = (await client.get(f"{http_url}/metrics")).raise_for_status().text
-    return {
-        float(sample.labels["le"]): sample.value
-        for family in text_string_to_metric_families(text)
-        if family.name == LOOP_DELAY
-        for sample in family.samples
-        if sample.name == f"{LOOP_DELAY}_bucket"
-    }
-
-
-def histogram_quantile(buckets: dict[float, float], q: float) -> float | None:
-    """A quantile of cumulative buckets, linear within its bucket, as Prometheus does it; None of nothing.
-
-    The bound of the last finite bucket stands for everything above it.
-    """
-    bounds = sorted(buckets)
-    total = buckets[bounds[-1]] if bounds else 0.0
-    if total <= 0:
-        return None
-    low, below = 0.0, 0.0
-    for bound in bounds:
-        if buckets[bound] >= q * total:
-            if bound == float("inf"):
-                return low
-            return low + (bound - low) * (q * total - below) / (buckets[bound] - below)
-        low, below = bound, buckets[bound]
-    return low
+        after = await scrape(metrics)
+        if before is None or after is None:
+            return result, None
+        earlier = before.buckets(LOOP_DELAY)
+        buckets = {le: count - earlier.get(le, 0.0) for le, count in after.buckets(LOOP_DELAY).items()}
+        return result, histogram_quantile(buckets, 0.99)
 
 
 def to_markdown(figures: dict[str, Any]) -> str:

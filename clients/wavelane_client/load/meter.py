@@ -31,6 +31,8 @@ class SessionRecord:
     final: float | None = None
     """From the last packet, which ``end`` follows at once, to the last final; to ``closed`` where the server had
     finalised the last utterance before it."""
+    awaited: bool = False
+    """The last final came after the end: it was made by it, and not by a pause before."""
     text: str = ""
     reference: str | None = None
     error: str | None = None
@@ -87,6 +89,7 @@ class Meter:
                 record.complete = True
                 if self._ended is not None:
                     after_end = self._last_final is not None and self._last_final >= self._ended
+                    record.awaited = after_end
                     record.final = (self._last_final if after_end and self._last_final else now) - self._ended
             case _:
                 pass

@@ -24,6 +24,9 @@ class Plan:
     """Largest delay of a packet (ms), uniform."""
     session_seconds: float | None = None
     """Length of a session: as many utterances as fill it. None: one utterance."""
+    speech_share: float | None = None
+    """Part of a session's time that is speech, the rest is noise between the turns of a conversation. None: speech
+    that goes on."""
     options: dict[str, Any] = field(default_factory=dict)
     """Of each session (lookahead, vad, ...)."""
     manifest: str | None = None

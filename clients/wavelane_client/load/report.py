@@ -34,6 +34,8 @@ class Result:
     server_cores: float | None = None
     server_rss_bytes: int | None = None
     """Largest resident memory of the server."""
+    server: dict[str, Any] | None = None
+    """What the server says that it did in the measured window (:func:`.server_metrics.what_happened`)."""
 
     @property
     def window(self) -> tuple[float, float]:
@@ -53,6 +55,22 @@ class Result:
     def finals(self) -> list[float]:
         """End of audio to final of the sessions that ended in the window."""
         return [record.final for record in self.measured() if record.final is not None]
+
+    def shares(self) -> dict[str, Any] | None:
+        """Where the time from the end of the audio to the final goes.
+
+        The server's shares, and what is left to the network, the sockets and the generator: ``outside``, of which only
+        the mean is known. None where the server did not say, or no final was made by an end.
+        """
+        if self.server is None or not self.server["shares"]["step"]["count"]:
+            return None
+        shares: dict[str, Any] = dict(self.server["shares"])
+        finals = [record.final for record in self.measured() if record.final is not None and record.awaited]
+        if finals:
+            inside = sum(share["mean_ms"] for share in shares.values())
+            mean = 1000 * sum(finals) / len(finals) - inside
+            shares["outside"] = {"count": len(finals), "mean_ms": round(mean, 2), "p50_ms": None, "p95_ms": None}
+        return shares
 
     def errors(self) -> Counter[str]:
         """Sessions broken by an error at any time of the run, by code."""
@@ -109,6 +127,8 @@ def summary(result: Result) -> dict[str, Any]:
         "first_partial": summarise([r.first_partial for r in records if r.first_partial is not None]),
         "partial_lag": summarise([lag for _, lag in result.partial_lags()]),
         "final": summarise(result.finals()),
+        "final_shares": result.shares(),
+        "steps_per_audio_second": None if result.server is None else result.server["steps_per_audio_second"],
         "accuracy": word_error_rate(records),
         "errors": dict(result.errors()),
         "refused": dict(result.refused()),

@@ -14,6 +14,7 @@ from wavelane_client.load.machine import ProcessMonitor
 from wavelane_client.load.meter import SessionRecord
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result
+from wavelane_client.load.server_metrics import Scrape, metrics_url, scrape, what_happened
 
 START_DELAY = 0.2
 """Seconds from the last worker's readiness to the start of the run."""
@@ -53,11 +54,15 @@ class Run:
             for worker in workers:
                 _say(worker, repr(self.result.start))
             watching = asyncio.create_task(self._watch())
+            asking = asyncio.create_task(self._ask_before())
             try:
                 await asyncio.gather(*(self._follow(i, worker, on_snapshot) for i, worker in enumerate(workers)))
             finally:
                 watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+                asking.cancel()
+                before, _ = await asyncio.gather(asking, watching, return_exceptions=True)
+            if isinstance(before, Scrape) and (after := await scrape(str(metrics_url(self.plan.url)))) is not None:
+                self.result.server = what_happened(before, after)
         finally:
             for worker in workers:
                 if worker.returncode is None:
@@ -83,6 +88,14 @@ class Run:
                     on_snapshot(self)
         self.result.lateness += message["lateness"]
         self.result.generator_cores += message["cpu_cores"]
+
+    async def _ask_before(self) -> Scrape | None:
+        """What the server says of itself at the start of the measured window."""
+        url = metrics_url(self.plan.url)
+        if url is None:
+            return None
+        await asyncio.sleep(max(0.0, self.result.window[0] - time.monotonic()))
+        return await scrape(url)
 
     async def _watch(self) -> None:
         """The server's use of the machine in the measured window."""

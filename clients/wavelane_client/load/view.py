@@ -14,6 +14,14 @@ ROWS = (
     ("partial lag", "partial_lag"),
     ("end of audio to final", "final"),
 )
+SHARES = {
+    "edge": "to the engine",
+    "wait": "wait for a step",
+    "step": "step",
+    "delivery": "to the socket",
+    "outside": "network and generator",
+}
+"""What the shares of the time to a final are called."""
 
 
 def live_view(run: Run, now: float) -> Group:
@@ -32,6 +40,9 @@ def report_view(report: dict[str, Any], title: str, active: float | None = None)
     for label, key in ROWS:
         row = report[key]
         table.add_row(label, str(row["count"]), *(_number(row[f"{q}_ms"]) for q in ("p50", "p95", "p99", "max")))
+    for name, row in (report["final_shares"] or {}).items():
+        mean = f"  {SHARES[name]} (mean {_number(row['mean_ms'])} ms)"
+        table.add_row(mean, str(row["count"]), *(_number(row[f"{q}_ms"]) for q in ("p50", "p95")))
     return Group(table, *counts(report, active))
 
 
@@ -49,6 +60,8 @@ def counts(report: dict[str, Any], active: float | None) -> list[str]:
         if accuracy is None
         else f"WER {100 * accuracy['wer']:.1f} % of {accuracy['words']} words in {accuracy['sessions']} sessions",
     ]
+    if report["steps_per_audio_second"] is not None:
+        lines.append(f"{report['steps_per_audio_second']:.2f} steps for each second of audio")
     if active is None:
         lines.append(
             f"generator: {generator['cores']:.2f} cores, late by {_number(generator['delay']['p99_ms'])} ms (p99)"

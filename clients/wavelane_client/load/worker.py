@@ -83,7 +83,7 @@ class Worker:
         come, so that a slow server gets no relief from its own delay."""
         rng = random.Random(self.plan.seed + index)
         await _sleep_until(self._start + self.plan.ramp * index / max(1, self.plan.sessions))
-        script = self._corpus.tail(rng, self.plan.session_seconds)
+        script = self._corpus.tail(rng, self.plan.session_seconds, self.plan.speech_share)
         while True:
             sent: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             session = asyncio.create_task(self._session(script, rng, sent))
@@ -91,7 +91,7 @@ class Worker:
             session.add_done_callback(self._sessions.discard)
             if not await sent:
                 await asyncio.sleep(RETRY_SECONDS * rng.uniform(0.5, 1.5))
-            script = self._corpus.script(rng, self.plan.session_seconds)
+            script = self._corpus.script(rng, self.plan.session_seconds, self.plan.speech_share)
 
     async def _session(self, script: Script, rng: random.Random, sent: asyncio.Future[bool]) -> None:
         """Run one session; ``sent`` becomes True at the end of its audio, False when it was refused or broke."""

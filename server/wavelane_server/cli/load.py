@@ -12,6 +12,7 @@ from rich.live import Live
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.measure import Point
 from wavelane_client.client import DEFAULT_GRPC_URL, DEFAULT_URL
+from wavelane_client.load.corpus import CONVERSATION
 from wavelane_client.load.machine import describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.plot import plot
@@ -21,6 +22,9 @@ from wavelane_client.load.run import Run
 from wavelane_client.load.search import Found, Stage, find_max, judge
 from wavelane_client.load.view import live_view, print_report
 from wavelane_server.cli.lookahead import lookahead_of
+
+CONVERSATION_SECONDS = 60.0
+"""Length of a session of ``--conversation`` where none is given."""
 
 _LOOKAHEAD = ("lookahead", "lookahead_min", "lookahead_max")
 
@@ -41,7 +45,14 @@ _LOOKAHEAD = ("lookahead", "lookahead_min", "lookahead_max")
     help="Seconds after the ramp not yet measured.",
 )
 @click.option(
-    "--session-seconds", type=click.FloatRange(0.1), help="Length of a session; left out: one utterance each."
+    "--session-seconds",
+    type=click.FloatRange(0.1),
+    help=f"Length of a session; left out: one utterance each, or {CONVERSATION_SECONDS:.0f} with --conversation.",
+)
+@click.option(
+    "--conversation",
+    is_flag=True,
+    help=f"Sessions are one party of a conversation: {CONVERSATION:.0%} speech in turns, low noise between them.",
 )
 @click.option("--packet-ms", type=click.IntRange(10, 5000), default=100, show_default=True, help="Length of a packet.")
 @click.option(
@@ -98,7 +109,8 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
         settle=flags["settle"],
         packet_ms=flags["packet_ms"],
         jitter_ms=flags["jitter_ms"],
-        session_seconds=flags["session_seconds"],
+        session_seconds=flags["session_seconds"] or (CONVERSATION_SECONDS if flags["conversation"] else None),
+        speech_share=CONVERSATION if flags["conversation"] else None,
         options=options,
         manifest=flags["manifest"],
         audio=tuple(flags["audio"]),
