@@ -10,7 +10,10 @@ TORCH  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'torch>=2.11' ||
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-slow test-gpu check lint format proto figures setup setup-dev browser clean help
+# Other engines, for the benchmark alone; another environment that has them: make bench PEERS=/path
+PEERS  ?= .venv-peers
+
+.PHONY: demo test test-slow test-gpu check lint format proto figures bench setup setup-dev browser clean help
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +46,9 @@ proto: setup-dev ## regenerate the gRPC code and the message schema
 figures: setup-dev ## measure the figures of README.md on this machine (about ten minutes)
 	@$(BIN)/wavelane figures $(ARGS)
 
+bench: setup-dev $(PEERS)/.ready-peers ## measure the engine and its peers side by side, 20 minutes (3 with ARGS=--quick)
+	@$(BIN)/python benchmarks/run.py --peers $(PEERS)/bin/python $(ARGS)
+
 setup: $(VENV)/.ready-all
 setup-dev: $(VENV)/.ready-dev
 
@@ -60,9 +66,15 @@ $(VENV)/.ready-%: pyproject.toml | $(VENV)/bin/python
 	@$(PIP) --editable ".[$*]"
 	@touch $@
 
+$(PEERS)/.ready-peers: benchmarks/peers/requirements.txt
+	@echo "Installing the peers into $(PEERS) (several minutes the first time) ..."
+	@[ -x $(PEERS)/bin/python ] || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
 browser: # for the browser tests
 	@command -v chromium >/dev/null 2>&1 || { echo "Adding chromium for the browser tests ..."; \
 	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-peers benchmarks/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -115,6 +115,11 @@ class Bench:
         self.limits: dict[str, dict[str, float | None]] = {}
         """Rates of products (G op/s), see :func:`wavelane.bench.limit.measure_limits`."""
 
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """That are measured."""
+        return tuple(self._configs)
+
     def run(self) -> dict[str, Any]:
         """Measure everything.
 
