@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from wavelane.engine import EngineConfig
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.native.library import missing
 from wavelane_client.load.points import read_points
 from wavelane_server.benchmark import Bench, Settings, audio, precisions
 from wavelane_server.cli import wavelane
@@ -37,7 +39,7 @@ def test_wrong_options_are_refused(arguments: list[str], sentence: str) -> None:
     [
         (Settings(model="shape:tiny", precisions=("fp7",)), "fp7|precision"),
         (Settings(model="shape:tiny", engine={"warp": "9"}), "warp"),
-        (Settings(model="shape:tiny", lookaheads=(6, 5)), "has no lookahead 5; choose from 13, 6, 1, 0"),
+        (Settings(model="shape:tiny", lookaheads=(6, 5)), "has no lookahead 5; choose from 13, 6, 3, 1, 0"),
         (Settings(model="shape:huge"), "There is no shape 'huge'"),
         (Settings(model="/no/such/model"), "there is no model"),
     ],
@@ -90,5 +92,6 @@ def test_a_whole_run(tmp_path: Path) -> None:
 
 
 def test_every_precision_of_the_engine() -> None:
-    assert {"fp32", "bf16"} <= set(precisions())
-    assert "auto" not in precisions()
+    assert precisions(EngineConfig(device="cpu", backend="torch")) == ("fp32", "bf16")
+    native = precisions(EngineConfig(device="cpu"))
+    assert ("int8" in native) == (missing() is None)

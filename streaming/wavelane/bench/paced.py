@@ -5,6 +5,7 @@ the bench got round to it, to the moment at which its result is handed over. A c
 the time that it has been waiting, so that an engine that falls behind does not look quick.
 """
 
+import math
 import queue
 import random
 import time
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wavelane.bench.machine import Usage
-from wavelane.bench.rig import Rig, running
+from wavelane.bench.rig import UNLIMITED, Rig, running
 from wavelane.bench.workload import Source, sources
 from wavelane.engine import Engine, EngineConfig, Slot
 from wavelane.errors import ErrorCode, WavelaneError
@@ -66,12 +67,13 @@ def measure_paced(
     Raises:
         WavelaneError: what the engine failed with.
     """
-    workers, threads = config.parallelism(model.spec.parameters)
-    config = config.model_copy(update={"max_sessions": count, "max_backlog_seconds": 600.0})
+    config = config.model_copy(update={"max_sessions": count, "max_backlog_seconds": 600.0} | UNLIMITED)
     spec = model.spec
     chunk = (lookahead + 1) * spec.frame_samples / spec.features.sample_rate
     phases = random.Random(seed)
-    shapes = [size for size in config.batch_shapes if size in (config.batch_shapes[0], 8, config.batch_shapes[-1])]
+    shapes = list(config.batch_shapes)
+    if config.torch_device().type == "cpu":  # where a new shape costs next to nothing
+        shapes = [size for size in shapes if size in (shapes[0], 8, shapes[-1])]
     with running(model, config, lookahead, shapes) as (engine, rig):
         begin = time.perf_counter() + 0.05
         lanes = [
@@ -94,10 +96,10 @@ def measure_paced(
         kind="paced",
         engine=engine_name,
         model=spec.name,
-        precision=config.precision,
+        precision=engine.backend.split()[-1],
         lookahead=lookahead,
         chunk_ms=round(1000 * chunk, 1),
-        threads=workers * threads,
+        threads=math.prod(engine.parallelism),
         streams=count,
         latency=summarise(latencies),
         cores=round(own, 3),
@@ -105,7 +107,8 @@ def measure_paced(
         carried=p95 is not None and p95 < chunk and not drive.overrun,
         details={
             "seconds": seconds,
-            "workers": workers,
+            "backend": engine.backend,
+            "workers": engine.parallelism[0],
             "overrun": drive.overrun,
             "bench_late_p99_ms": round(1000 * (percentile(drive.lateness, 0.99) or 0.0), 2),
             "rows_per_step": round(sum(report.rows for report in reports) / max(1, len(reports)), 2),

@@ -1,5 +1,6 @@
 """An engine under measurement: one model at one lookahead, and what it delivered and when."""
 
+import gc
 import queue
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,10 @@ from wavelane.engine import Delivery, Engine, EngineConfig, Slot, StepReport
 from wavelane.engine.metrics import NullObserver
 from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
+
+
+UNLIMITED = {"capacity": "off"}
+"""Settings: what is measured here is the capacity, and measuring it beside would disturb that."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,8 @@ def running(
     # A model that knows one lookahead: the engine prepares no others beside the measurement.
     narrow = replace(model, spec=replace(model.spec, lookaheads=(lookahead,), default_lookahead=lookahead))
     rig = Rig()
+    # The engine before this one is part of reference cycles; a GPU may not have room for the lanes of both.
+    gc.collect()
     engine = Engine(narrow, config, rig.sink, rig)
     engine.start()
     try:

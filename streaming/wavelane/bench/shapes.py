@@ -16,7 +16,8 @@ from wavelane.model.weights import Weights
 from wavelane.spec import FeatureSpec
 
 PREFIX = "shape:"
-LOOKAHEADS = (13, 6, 1, 0)
+LOOKAHEADS = (13, 6, 3, 1, 0)
+"""Those of the public checkpoints, and 3: steps of 320 ms, for which others publish figures."""
 BLANK_BIAS = 4.0
 """Raises the blank, so that a random model emits few pieces, as a trained one does."""
 _VOCABULARY = 1024
