@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model, read_config
 from wavelane.model.config import ModelConfig
 from wavelane.model.pipelines import PIPELINES
+from wavelane.native.library import missing
 from wavelane.work import Samples
 from wavelane_client.load.corpus import load_corpus
 from wavelane_client.load.machine import describe_machine
@@ -45,10 +46,10 @@ SEARCH_FACTOR = 1.3
 Say = Callable[[str], None]
 
 
-def precisions() -> tuple[str, ...]:
-    """Every precision that the engine has."""
-    names = get_args(EngineConfig.model_fields["precision"].annotation)
-    return tuple(name for name in names if name != "auto")
+def precisions(config: EngineConfig) -> tuple[str, ...]:
+    """Every precision that the engine has with these settings on this machine."""
+    native = config.torch_device().type == "cpu" and config.backend != "torch" and missing() is None
+    return ("fp32", "bf16", "int8") if native else ("fp32", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +106,14 @@ class Bench:
         self._settings = settings
         self._streams = streams
         self._say = say
-        self._configs = {name: self._config(name) for name in settings.precisions or precisions()}
+        wanted = settings.precisions or precisions(self._config("auto"))
+        self._configs = {name: self._config(name) for name in wanted}
         self._device = next(iter(self._configs.values())).torch_device()
         self._path: Path | None = None
         self._name: str | None = None
         self.config = self._find()
         """The model's configuration; None for a pipeline, whose operations are not counted."""
-        self._loaded: tuple[str, LoadedModel] | None = None
+        self._loaded: tuple[torch.dtype, LoadedModel] | None = None
         self.limits: dict[str, dict[str, float | None]] = {}
         """Rates of products (G op/s), see :func:`wavelane.bench.limit.measure_limits`."""
 
@@ -235,16 +237,16 @@ class Bench:
         return config
 
     def _model(self, precision: str) -> LoadedModel:
-        """Load the model, forgetting the one before: two large ones need not fit."""
-        if self._loaded is None or self._loaded[0] != precision:
+        """Load the model, forgetting one of another dtype: two large ones need not fit."""
+        config = self._configs[precision]
+        device, dtype = config.torch_device(), config.torch_dtype()
+        if self._loaded is None or self._loaded[0] != dtype:
             self._loaded = None
-            config = self._configs[precision]
-            device, dtype = config.torch_device(), config.torch_dtype()
             if self._path is None:
                 model = shape_model(self._settings.model.removeprefix(PREFIX), device=device, dtype=dtype)
             else:
                 model = load_model(self._path, device=device, dtype=dtype, name=self._name)
-            self._loaded = (precision, model)
+            self._loaded = (dtype, model)
         return self._loaded[1]
 
     def _of_limit(self, point: Point) -> dict[str, Any]:

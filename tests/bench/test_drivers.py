@@ -18,8 +18,7 @@ from wavelane.work import StepResult
 
 Streams = list[NDArray[np.float32]]
 CONFIG = EngineConfig.model_validate(
-    {"device": "cpu", "precision": "fp32", "workers": 2, "threads": 1}
-    | ({"backend": "torch"} if "backend" in EngineConfig.model_fields else {})
+    {"device": "cpu", "backend": "torch", "precision": "fp32", "workers": 2, "threads": 1}
 )
 
 

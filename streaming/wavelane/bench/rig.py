@@ -12,7 +12,6 @@ from wavelane.engine.metrics import NullObserver
 from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
 
-
 UNLIMITED = {"capacity": "off"}
 """Settings: what is measured here is the capacity, and measuring it beside would disturb that."""
 

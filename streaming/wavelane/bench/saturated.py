@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 
 from wavelane.bench.machine import Usage
-from wavelane.bench.rig import running, tokens
+from wavelane.bench.rig import UNLIMITED, running, tokens
 from wavelane.bench.steps import StepTimes, timer_for
 from wavelane.bench.workload import sources
 from wavelane.engine import EngineConfig, StepReport
+from wavelane.engine.backend import choose_backend
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.measure import Point, summarise
 from wavelane.model.base import LoadedModel
@@ -54,15 +55,15 @@ def measure_saturated(
     Raises:
         WavelaneError: what the engine failed with; INTERNAL when it does not answer.
     """
-    workers, threads = config.parallelism(model.spec.parameters)
+    backend = choose_backend(model, config)
+    workers, threads = config.parallelism(model.spec.parameters, native=backend == "native")
     count = (workers + 1) * batch
-    config = config.model_copy(
-        update={"max_sessions": count, "max_batch": batch, "buckets": (batch,), "max_backlog_seconds": 60.0}
-    )
+    limits = {"max_sessions": count, "max_batch": batch, "buckets": (batch,), "max_backlog_seconds": 60.0}
+    config = config.model_copy(update=limits | UNLIMITED)
     lanes = sources(model.spec, lookahead, streams, count)
     texts: list[list[int]] = [[] for _ in lanes]
     chunk_seconds = (lookahead + 1) * model.spec.frame_samples / model.spec.features.sample_rate
-    timer = timer_for(config)
+    timer = timer_for(backend, config)
     with running(timer.around(model) if timer else model, config, lookahead, (batch,)) as (engine, rig):
         slots = [engine.open() for _ in lanes]
         index = {slot: number for number, slot in enumerate(slots)}
@@ -99,7 +100,7 @@ def measure_saturated(
         kind="saturated",
         engine=engine_name,
         model=model.spec.name,
-        precision=config.precision,
+        precision=engine.backend.split()[-1],
         lookahead=lookahead,
         chunk_ms=round(1000 * chunk_seconds, 1),
         batch=batch,
@@ -109,6 +110,7 @@ def measure_saturated(
         cores=round(own, 3),
         foreign_cores=None if foreign is None else round(foreign, 3),
         details={
+            "backend": engine.backend,
             "held": count,
             "seconds": round(wall, 2),
             "workers": workers,

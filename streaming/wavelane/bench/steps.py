@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wavelane.engine import Engine, EngineConfig, StepReport
+from wavelane.engine.backend import Backend
 from wavelane.model.base import LoadedModel
 
 PARTS = ("features", "subsampling", "feed_forward", "attention", "convolution", "encoder", "decoder", "host")
@@ -56,10 +57,9 @@ class _Stepping:
         return getattr(self._part, name)
 
 
-def timer_for(config: EngineConfig) -> PartTimer | None:
-    """A timer, where the engine surely calls the model's parts one by one on a CPU."""
-    outside = getattr(config, "backend", "torch") == "torch" and config.torch_device().type == "cpu"
-    return PartTimer() if outside else None
+def timer_for(backend: Backend, config: EngineConfig) -> PartTimer | None:
+    """A timer, where the engine calls the model's parts one by one on a CPU."""
+    return PartTimer() if backend == "torch" and config.torch_device().type == "cpu" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,7 @@ class StepTimes:
     @classmethod
     def of(cls, engine: Engine, timer: PartTimer | None) -> "StepTimes":
         """What an engine says of itself, or else what the timer around its model says."""
-        shares: Callable[[], Mapping[str, float]] | None = getattr(engine, "shares", None)
-        inside = {} if shares is None else dict(shares())
-        return cls(inside or ({} if timer is None else dict(timer.seconds)))
+        return cls(dict(engine.shares) or ({} if timer is None else dict(timer.seconds)))
 
     def breakdown(
         self, before: "StepTimes", reports: Sequence[StepReport], worker_seconds: float

@@ -1,7 +1,7 @@
 """The engine: many streams, one model."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import torch
@@ -133,6 +133,11 @@ class Engine:
         if isinstance(self._runner, NativeRunner):
             return f"native {native_precision(self._config)}"
         return f"torch {'fp32' if self._config.torch_dtype() == torch.float32 else 'bf16'}"
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Seconds that all steps so far spent in each of their parts; empty where the runner does not time them."""
+        return self._runner.shares() if isinstance(self._runner, NativeRunner) else {}
 
     @property
     def bytes_per_lane(self) -> int:
