@@ -47,7 +47,7 @@ class StubEngine:
             lanes=self._pool.live, max_lanes=self._pool.size, last_step_age=None, running_for=0.0, **counts
         )
 
-    def open(self) -> Slot:
+    def open(self, lookahead: int | None = None) -> Slot:
         """A lane."""
         slot = self._pool.allocate()
         assert slot is not None, "more sessions than lanes"

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Failed, Final, Partial
@@ -20,7 +20,7 @@ from wavelane_server.adapters.base import (
 from wavelane_server.bridge import Recognizer
 from wavelane_server.live import LiveSession
 from wavelane_server.logs import get_logger
-from wavelane_server.outbox import Outbox
+from wavelane_server.outbox import Item, Outbox
 
 In = TypeVar("In")
 Out = TypeVar("Out", contravariant=True)
@@ -48,6 +48,19 @@ class Link(Protocol[In, Out]):
             VanishedError: the client is gone.
         """
 
+    def offer(self, take: Callable[[In], bool]) -> None:
+        """Offer messages to ``take`` first, on the spot, when none waits to be received; it says whether it took one.
+
+        A transport may offer some of them, or none.
+        """
+
+    @property
+    def open_wide(self) -> bool:
+        """:meth:`send_now` can be called: the client reads, and nothing waits to be sent."""
+
+    def send_now(self, message: Out) -> None:
+        """Hand a message to the socket on the spot."""
+
     def size(self, message: In) -> int:
         """Bytes of the message's payload."""
 
@@ -71,12 +84,14 @@ class Conversation(Generic[In, Out]):
         self._link = link
         self._adapter = adapter
         self._refuse_by_status = refuse_by_status
-        self._outbox = Outbox(self._limits.send_buffer)
+        self._outbox = Outbox(self._limits.send_buffer, self._hand_over)
         self._live: LiveSession | None = None
         self._over: WavelaneError | None = None
         """A fatal error before there was a session."""
         self._refused = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._fault: asyncio.Future[None] = self._loop.create_future()
+        """Holds what went wrong on the spot, on a stack that is not this conversation's."""
         self._heard_at = self._loop.time()
         self._listening = False
         self._idle: asyncio.TimerHandle | None = None
@@ -95,7 +110,8 @@ class Conversation(Generic[In, Out]):
         writer = asyncio.create_task(self._write())
         overflow = asyncio.create_task(self._outbox.overflowed.wait())
         refusal = asyncio.create_task(self._refused.wait())
-        tasks = {reader, writer, overflow, refusal}
+        tasks: set[asyncio.Future[Any]] = {reader, writer, overflow, refusal, self._fault}
+        self._link.offer(self._take)
         try:
             waiting = set(tasks)
             while True:
@@ -109,6 +125,8 @@ class Conversation(Generic[In, Out]):
                     return self._over
                 if reader in done:
                     reader.result()
+                if self._fault in done:
+                    self._fault.result()
         except WavelaneError as error:
             # The client does not read, so it cannot be told anything but the status.
             if self._live is not None:
@@ -137,8 +155,6 @@ class Conversation(Generic[In, Out]):
     async def _read(self) -> None:
         link, adapter, limit = self._link, self._adapter, self._limits.max_message_bytes
         while True:
-            if self._live is not None:
-                await self._live.writable()
             self._heard_at = self._loop.time()
             self._listening = True
             try:
@@ -147,6 +163,8 @@ class Conversation(Generic[In, Out]):
                 self._fail(error)
                 return
             self._listening = False
+            if self._live is not None:
+                await self._live.writable()
             if message is None:
                 await self._half_close()
                 return
@@ -164,6 +182,24 @@ class Conversation(Generic[In, Out]):
                         await self._obey(command)
                 except WavelaneError as error:
                     self._complain(error)
+
+    def _take(self, message: In) -> bool:
+        """Take audio on the spot, while the reader waits for a message and nothing else is to be thought of."""
+        live = self._live
+        if not self._listening or live is None or self._over is not None or live.failure is not None:
+            return False
+        try:
+            data = self._adapter.audio(message)
+            if data is None or len(data) > self._limits.max_message_bytes or not live.take_audio(data):
+                return False
+        except Exception as error:
+            self._break(error)
+        self._heard_at = self._loop.time()
+        return True
+
+    def _break(self, error: Exception) -> None:
+        if not self._fault.done():
+            self._fault.set_exception(error)
 
     async def _obey(self, command: Command) -> None:
         live = self._live
@@ -231,26 +267,43 @@ class Conversation(Generic[In, Out]):
         timeout = self._limits.send_timeout_s
         send, get, translate = self._link.send, self._outbox.get, self._adapter.send
         while True:
-            event, since, timing = await get()
-            for message in translate(event):
+            item = await get()
+            for message in translate(item.event):
                 try:
                     async with asyncio.timeout(timeout):
                         await send(message)
                 except TimeoutError:
                     raise _slow(f"a result waited {timeout:g} s for it (setting limits.send_timeout_s)") from None
-            if isinstance(event, Partial):
-                self._metrics.lag.observe(event.lag_ms / 1000)
-                if since is not None:
-                    self._metrics.partial_latency.observe(time.monotonic() - since)
-            elif isinstance(event, Final):
-                self._metrics.lag.observe(event.lag_ms / 1000)
-                if since is not None:
-                    now = time.monotonic()
-                    self._metrics.final_latency.observe(now - since)
-                    if event.reason in ("flush", "end"):
-                        self._metrics.share(since, timing, now)
-            elif isinstance(event, Closed):
+            self._sent(item)
+            if isinstance(item.event, Closed):
                 return
+
+    def _hand_over(self, item: Item) -> bool:
+        """Send an event on the spot, if the client reads; the last one is the writer's, which ends with it."""
+        if isinstance(item.event, Closed) or not self._link.open_wide:
+            return False
+        try:
+            for message in self._adapter.send(item.event):
+                self._link.send_now(message)
+            self._sent(item)
+        except Exception as error:
+            self._break(error)
+        return True
+
+    def _sent(self, item: Item) -> None:
+        """Count what took how long."""
+        event, since, timing = item
+        if isinstance(event, Partial):
+            self._metrics.lag.observe(event.lag_ms / 1000)
+            if since is not None:
+                self._metrics.partial_latency.observe(time.monotonic() - since)
+        elif isinstance(event, Final):
+            self._metrics.lag.observe(event.lag_ms / 1000)
+            if since is not None:
+                now = time.monotonic()
+                self._metrics.final_latency.observe(now - since)
+                if event.reason in ("flush", "end"):
+                    self._metrics.share(since, timing, now)
 
     def _watch(self) -> None:
         """Close a client that says nothing. One timer a session, not one a message."""

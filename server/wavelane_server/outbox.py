@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from wavelane.engine.base import Timing
@@ -28,10 +29,13 @@ class Outbox:
 
     Args:
         limit: events that may wait.
+        hand_over: offered each event that nothing before it waits for, while the reader waits too; returns whether it
+            took it. Must not raise.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, hand_over: "Callable[[Item], bool] | None" = None) -> None:
         self._limit = limit
+        self._hand_over = hand_over
         self._items: OrderedDict[int, Item] = OrderedDict()
         self._partials: dict[tuple[int, int], int] = {}
         self._next = 0
@@ -45,6 +49,15 @@ class Outbox:
         """Take an event; see :class:`Item`."""
         if self.overflowed.is_set():
             return
+        reader = self._reader
+        if (
+            self._hand_over is not None
+            and not self._items
+            and reader is not None
+            and not reader.done()
+            and self._hand_over(Item(event, since, timing))
+        ):
+            return
         if isinstance(event, Partial):
             utterance = (event.channel, event.utterance)
             if (unsent := self._partials.get(utterance)) is not None:
@@ -55,8 +68,8 @@ class Outbox:
             return
         self._items[self._next] = Item(event, since, timing)
         self._next += 1
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     async def get(self) -> Item:
         """The oldest event; waits for one."""

@@ -18,7 +18,7 @@ from wavelane_server.logs import get_logger
 from wavelane_server.metrics import Metrics, render
 from wavelane_server.transport.grpc import GrpcServer
 from wavelane_server.transport.listen import BACKLOG, bind
-from wavelane_server.transport.websocket import StreamProtocol
+from wavelane_server.transport.stream_protocol import StreamProtocol
 
 if TYPE_CHECKING:
     from wavelane.model.base import LoadedModel

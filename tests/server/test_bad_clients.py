@@ -16,7 +16,7 @@ from wavelane.errors import STATUS, ErrorCode
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_server.live import LiveSession
 from wavelane_server.service import Service
-from wavelane_server.transport import websocket
+from wavelane_server.transport import stream_protocol, websocket
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("neighbour")]
 
@@ -139,7 +139,8 @@ async def flood(send: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def test_a_websocket_client_that_never_reads(
     service: Service, reads_in_the_end: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.5)
+    for module in (websocket, stream_protocol):
+        monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.5)
     before = failures(service, ErrorCode.SLOW_CLIENT)
     known = set(service.recognizer.live)
     loop = asyncio.get_running_loop()

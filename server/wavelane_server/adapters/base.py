@@ -125,6 +125,9 @@ class Adapter(Protocol[Incoming, Message]):
             WavelaneError: INVALID_MESSAGE; the message is ignored, the session goes on.
         """
 
+    def audio(self, message: Incoming) -> bytes | None:
+        """The audio of a message that is nothing else; None for any other one. The short way of :meth:`receive`."""
+
     def send(self, event: Outgoing) -> list[Message]:
         """Messages of one event."""
 

@@ -63,6 +63,10 @@ class NativeAdapter:
             return [Audio(message)]
         return [_command(message)]
 
+    def audio(self, message: str | bytes) -> bytes | None:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return message if isinstance(message, bytes) else None
+
     def send(self, event: Outgoing) -> list[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
         return [_encode(_ENCODERS[type(event)](event))]

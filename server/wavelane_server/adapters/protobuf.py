@@ -51,6 +51,10 @@ _ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind}
 class ProtobufAdapter:
     """One session's translation. Holds no state: the protocol's order is the conversation's business."""
 
+    def audio(self, message: pb.StreamRequest) -> bytes | None:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return message.audio if message.WhichOneof("request") == "audio" else None
+
     def receive(self, message: pb.StreamRequest) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
         match message.WhichOneof("request"):

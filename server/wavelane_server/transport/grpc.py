@@ -1,6 +1,7 @@
 """gRPC on ``grpc.aio``: the stream, health and reflection."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -41,6 +42,14 @@ class _Link:
             await self._context.write(message)
         except (grpc.RpcError, grpc.aio.BaseError):
             raise VanishedError from None
+
+    def offer(self, take: Callable[[pb.StreamRequest], bool]) -> None:
+        """The core hands messages to whoever awaits them, and to nobody else."""
+
+    open_wide = False
+
+    def send_now(self, message: pb.StreamResponse) -> None:
+        raise AssertionError("it is never open wide")
 
     def size(self, message: pb.StreamRequest) -> int:
         return len(message.audio) or message.ByteSize()

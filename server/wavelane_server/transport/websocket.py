@@ -1,65 +1,35 @@
-"""WebSocket over ASGI, and the connection class that uvicorn runs it on."""
+"""WebSocket over ASGI, on connections of our own class."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_server.adapters.native import NativeAdapter
 from wavelane_server.bridge import Recognizer
 from wavelane_server.conversation import Conversation, Link, VanishedError
-
-CLOSE_TIMEOUT_S = 5.0
-"""How long a client may take to answer a close frame, or to read what is before it (s)."""
-
-ABORT = "wavelane.abort"
-"""ASGI extension: drops the connection without waiting for the client to read."""
-
-
-class StreamProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket connection, which also goes away when the client never reads.
-
-    The sans-I/O implementation is chosen for its back-pressure: it reads from the socket only while the application
-    asks for messages, and a send waits while the socket's buffer is full.
-    """
-
-    _abort: asyncio.TimerHandle | None = None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.close_timeout = CLOSE_TIMEOUT_S
-
-    def handle_connect(self, event: Any) -> None:
-        """Offer the abort to the application."""
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            extensions: Any = self.scope["extensions"]
-            extensions[ABORT] = {"call": self._abort_soon}
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The timer has nothing to do any more."""
-        if self._abort is not None:
-            self._abort.cancel()
-        super().connection_lost(exc)
-
-    def _abort_soon(self) -> None:
-        """Drop what is unsent once the client had its time to read it."""
-        if self._abort is None and not self.disconnected:
-            self._abort = self.loop.call_later(CLOSE_TIMEOUT_S + 1, self.transport.abort)
+from wavelane_server.transport.stream_protocol import CLOSE_TIMEOUT_S, CONNECTION, StreamProtocol
 
 
 class _Link:
-    """See :class:`wavelane_server.conversation.Link`. On ASGI itself: this runs for every 20 ms of every session."""
+    """See :class:`wavelane_server.conversation.Link`.
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    Args:
+        receive: of the ASGI application.
+        send: of the ASGI application.
+        connection: under it.
+    """
+
+    def __init__(self, receive: Receive, send: Send, connection: StreamProtocol) -> None:
         self._receive = receive
         self._send = send
+        self._connection = connection
+        self.offer: Callable[[Callable[[bytes], bool]], None] = connection.offer
+        self.send_now: Callable[[str], None] = connection.send_now
 
     async def receive(self) -> str | bytes | None:
         message = await self._receive()
@@ -74,6 +44,10 @@ class _Link:
         except OSError:
             raise VanishedError from None
 
+    @property
+    def open_wide(self) -> bool:
+        return self._connection.open_wide
+
     def size(self, message: str | bytes) -> int:
         return len(message)
 
@@ -83,10 +57,11 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        await _converse(WebSocket(scope, receive, send), _Link(receive, send))
+        connection: StreamProtocol = scope["extensions"][CONNECTION]
+        await _converse(WebSocket(scope, receive, send), _Link(receive, send, connection), connection)
 
 
-async def _converse(websocket: WebSocket, link: Link[str | bytes, str]) -> None:
+async def _converse(websocket: WebSocket, link: Link[str | bytes, str], connection: StreamProtocol) -> None:
     recognizer: Recognizer = websocket.app.state.recognizer
     try:
         check_origin(websocket.headers, recognizer.config.server.allowed_origins)
@@ -104,7 +79,7 @@ async def _converse(websocket: WebSocket, link: Link[str | bytes, str]) -> None:
     if failure is not None:
         rejection = adapter.reject(failure)
         code, reason = rejection.close_code, rejection.reason
-    websocket.scope["extensions"].get(ABORT, {"call": lambda: None})["call"]()
+    connection.abort_soon()
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await websocket.close(code, reason)
