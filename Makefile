@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Other engines, for the benchmark alone; another environment that has them: make bench PEERS=/path
 PEERS  ?= .venv-peers
 
-.PHONY: demo test test-slow test-gpu check lint format proto figures bench setup setup-dev browser clean help
+.PHONY: demo test test-slow test-gpu bench-gpu check lint format proto figures bench setup setup-dev browser clean help
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,6 +26,11 @@ test: setup-dev browser ## install what the tests need and run them all
 
 test-slow: setup-dev browser ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench-gpu: setup ## the goals of streaming/README.md for a GPU: 0.6B and 114M, steps of 320 and 80 ms
+	@for shape in xlarge-rnnt large-rnnt; do \
+	  $(BIN)/wavelane bench --model shape:$$shape --engine device=cuda --precisions bf16 --lookaheads 3,0 \
+	    --batches 32,128,256 --json gpu-$$shape.json --png gpu-$$shape.png $(ARGS) || exit 1; done
 
 test-gpu: setup-dev ## the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu $(ARGS)

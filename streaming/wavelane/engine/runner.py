@@ -185,14 +185,14 @@ class Runner:
         return Row(self._step.blank if chunk.start else index, index, chunk.frames, chunk.start, chunk.last, prompt)
 
     def _read(self, launched: Launched) -> tuple[list[list[int]], list[list[float]]]:
-        """Numbers and confidences of every row of the step, padding included; gives its buffers back."""
+        """Numbers and confidences of every row, of a step of padding only of that; gives its buffers back."""
         if launched.done is not None:
             launched.done.synchronize()
-        numbers: list[list[int]] = launched.numbers.tolist()
-        confidences: list[list[float]] = launched.confidences.tolist()
+        count = len(launched.batch.rows) or launched.batch.bucket
+        numbers: list[list[int]] = launched.numbers[:count].tolist()
+        confidences: list[list[float]] = launched.confidences[:count].tolist()
         self._stages.give(launched.stage)
-        rows = numbers[: len(launched.batch.rows)]
-        if launched.carry is not None and any(row[3] for row in rows):
+        if launched.carry is not None and any(row[3] for row in numbers):
             # Speech faster than what a step is bounded to: rare, so that waiting for the device does no harm.
             more = self._step.resume(launched.carry)
             return more[0].tolist(), more[1].tolist()
