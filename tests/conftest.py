@@ -15,3 +15,14 @@ def server() -> Iterator[Server]:
     running = start_server()
     yield running
     assert running.stop() == 0
+
+
+@pytest.fixture(scope="session", params=[0, 1, 2], ids="{} front ends".format)
+def any_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of one process, and servers with front ends in processes of their own: nobody can tell them apart."""
+    if not request.param:
+        yield request.getfixturevalue("server")
+        return
+    running = start_server(["--frontends", str(request.param)])
+    yield running
+    assert running.stop() == 0

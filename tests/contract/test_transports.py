@@ -1,4 +1,5 @@
-"""Both native transports are one protocol: the same script gives the same events, to the last field."""
+"""Both native transports are one protocol, with any number of front ends: the same script gives the same events, to the
+last field."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,11 +52,11 @@ SCRIPTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-async def test_the_same_script_gives_the_same_events(server: Server, speech: bytes, name: str) -> None:
+async def test_the_same_script_gives_the_same_events(any_server: Server, speech: bytes, name: str) -> None:
     options = SCRIPTS[name]
     audio = SPEECH.read_bytes() if name == "container" else speech
     heard = []
-    for opening in clients(server):
+    for opening in clients(any_server):
         client = await opening
         ready = await client.configure(**options)
         for piece in pieces(audio, 4000):
@@ -83,9 +84,9 @@ async def test_the_same_script_gives_the_same_events(server: Server, speech: byt
     assert "configured" in kinds
 
 
-async def test_partials_have_the_same_shape(server: Server, speech: bytes) -> None:
+async def test_partials_have_the_same_shape(any_server: Server, speech: bytes) -> None:
     shapes = []
-    for opening in clients(server):
+    for opening in clients(any_server):
         client = await opening
         await client.configure(lookahead=0)
         for piece in pieces(speech, 4000):

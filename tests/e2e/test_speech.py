@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import httpx
 import jiwer
 import numpy as np
 import pytest
@@ -59,9 +60,9 @@ async def live(url: str, name: str, **options: object) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("lookahead", [6, 0])
 @pytest.mark.parametrize("transport", ["ws", "grpc"])
 async def test_word_errors_live_are_those_of_the_offline_run(
-    server: Server, model: LoadedModel, transport: str, lookahead: int
+    any_server: Server, model: LoadedModel, transport: str, lookahead: int
 ) -> None:
-    url = server.ws if transport == "ws" else f"grpc://{server.grpc}"
+    url = any_server.ws if transport == "ws" else f"grpc://{any_server.grpc}"
     references, heard_live, heard_offline = [], [], []
     for utterance in UTTERANCES:
         text, _ = await live(url, utterance["audio_filepath"], lookahead=lookahead, vad={"kind": "off"})
@@ -73,16 +74,27 @@ async def test_word_errors_live_are_those_of_the_offline_run(
 
 
 @pytest.mark.parametrize("kind", ["webrtc", "silero"])
-async def test_words_come_through_the_gate(server: Server, kind: str) -> None:
-    text, _ = await live(server.ws, "commands.flac", vad={"kind": kind})
+async def test_words_come_through_the_gate(any_server: Server, kind: str) -> None:
+    text, _ = await live(any_server.ws, "commands.flac", vad={"kind": kind})
     assert jiwer.wer("go left five zero", text) <= 0.5
 
 
-async def test_a_message_that_holds_a_minute_is_recognised_whole(server: Server) -> None:
+async def test_a_file_over_http_is_recognised_as_the_offline_run_does(any_server: Server, model: LoadedModel) -> None:
+    name = UTTERANCES[0]["audio_filepath"]
+    async with httpx.AsyncClient(base_url=any_server.http, trust_env=False, timeout=60) as http:
+        answer = await http.post(
+            "/v1/audio/transcriptions", files={"file": (name, (SPEECH / name).read_bytes())}, data={"vad": "off"}
+        )
+        models = (await http.get("/v1/models")).json()["data"]
+    assert answer.json() == {"text": offline(model, name, model.spec.default_lookahead)}
+    assert [entry["id"] for entry in models] == [model.spec.name]
+
+
+async def test_a_message_that_holds_a_minute_is_recognised_whole(any_server: Server) -> None:
     """More than may wait for the engine: it is decoded as the engine keeps up."""
     minute = np.tile(read("commands.flac"), 12)[None, :]
     data = encode("ogg", "libopus", 16_000, minute)
-    async with connect(server.ws, encoding="container", vad={"kind": "off"}) as stream:
+    async with connect(any_server.ws, encoding="container", vad={"kind": "off"}) as stream:
         await stream.send(data)
         await stream.end()
         events = [event async for event in stream]
