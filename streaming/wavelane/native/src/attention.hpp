@@ -24,7 +24,7 @@ inline void strip_tile(const Group* a, long a_stride, const Group* b, long b_str
 }
 
 template <class P, int MR>
-inline void strip_rows(const Group* a, long a_stride, const Group* b, long b_stride, int groups, int vectors, float* to,
+__attribute__((noinline)) void strip_rows(const Group* a, long a_stride, const Group* b, long b_stride, int groups, int vectors, float* to,
                        long to_stride) {
   // As many sums as hide the instruction's latency and fit the registers.
   constexpr int kMost = MR <= 2 ? 6 : MR <= 4 ? 4 : 3;
