@@ -23,7 +23,15 @@ from wavelane.work import Chunk, StepResult
 from wavelane_client.load.corpus import BYTES_PER_SECOND
 from wavelane_client.load.machine import describe_machine
 
-MODES = ("precision=fp32", "precision=fp32,identical=true", "precision=bf16", "precision=bf16,identical=true")
+MODES = (
+    *(f"backend=native,precision={precision}" for precision in ("fp32", "bf16", "int8")),
+    *(
+        f"backend=torch,precision={precision}{shape}"
+        for precision in ("fp32", "bf16")
+        for shape in ("", ",identical=true")
+    ),
+)
+"""Of a CPU; on CUDA there is no native backend."""
 LATE = 0.2
 """Probability that a lane's next chunk comes a step later than it could."""
 

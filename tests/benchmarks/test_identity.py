@@ -134,7 +134,7 @@ def test_engine_settings_come_as_on_the_command_line():
 def test_the_command_reports_every_mode(tmp_path: Path):
     path = tmp_path / "report.json"
     arguments = ["--utterances", "3", "--batch", "2", "--json", str(path)]
-    modes = ["--engine", "threads=1", "--engine", "threads=1,identical=true"]
+    modes = ["--engine", "backend=torch,threads=1", "--engine", "backend=torch,threads=1,identical=true"]
     outcome = CliRunner().invoke(main, [*arguments, *modes], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
     report = json.loads(path.read_text())
