@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +88,11 @@ class Worker:
                 env=dict(environment),
             )
         self._log = log
-        self.version = str(self.ask({"do": "version"}))
+        try:
+            self.version = str(self.ask({"do": "version"}))
+        except WavelaneError:
+            self.close()
+            raise
 
     def measure(
         self, setup: Setup, subject: Subject, seconds: float, warm_up: float, count: int | None = None
@@ -147,9 +151,17 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
 
 
 @contextmanager

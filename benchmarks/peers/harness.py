@@ -19,6 +19,8 @@ import numpy as np
 RATE = 16_000
 BEHIND_CHUNKS = 3
 """Chunks that may wait before an engine counts as overrun."""
+PATIENCE_SECONDS = 300
+"""How long a process may take for a point, loading included."""
 
 
 class Streams:
@@ -144,7 +146,7 @@ def run(load, make, point):
         ]
         for child in children:
             child.start()
-        parts = [answers.get() for _ in children]
+        parts = [answers.get(timeout=PATIENCE_SECONDS) for _ in children]
         for child in children:
             child.join()
     for part in parts:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wavelane.measure import Point
-from wavelane_client.load.points import make_report, plot_capacity, print_points, read_points, write_report
+from wavelane_client.load.points import by_panel, make_report, plot_capacity, print_points, read_points, write_report
 
 
 def _numbers(least: int) -> Callable[[click.Context, click.Parameter, str | None], tuple[int, ...] | None]:
@@ -89,8 +89,9 @@ def command(**flags: Any) -> None:
     if measured["limits"]:
         console.print(limits_table(measured["limits"]))
     print_points(console, points)
-    if any(point.details.get("breakdown") for point in points):
-        console.print(breakdown_table(points))
+    for title, panel in by_panel(points).items():
+        if timed := [point for point in panel if point.details.get("breakdown")]:
+            console.print(breakdown_table(title, timed))
     if flags["json_path"]:
         write_report(make_report(points, bench.machine(), **measured), flags["json_path"])
     if flags["png_path"]:
@@ -114,22 +115,19 @@ def limits_table(limits: dict[str, dict[str, float | None]]) -> Table:
     return table
 
 
-def breakdown_table(points: list[Point]) -> Table:
+def breakdown_table(title: str, points: list[Point]) -> Table:
     """Where the time of a step goes."""
     from wavelane.bench.steps import PARTS
 
-    known = [point for point in points if point.details.get("breakdown")]
-    parts = [part for part in (*PARTS, "waiting") if any(part in point.details["breakdown"] for point in known)]
-    table = Table("model", "precision", title="a step, ms", title_justify="left")
-    for heading in ("lookahead", "batch", *parts, "encoder of limit"):
+    parts = [part for part in (*PARTS, "waiting") if any(part in point.details["breakdown"] for point in points)]
+    table = Table("precision", title=f"{title}: a step, ms", title_justify="left")
+    for heading in ("batch", *parts, "encoder of limit"):
         table.add_column(heading.replace("_", " "), justify="right")
-    for point in known:
+    for point in points:
         share = point.details.get("encoder_share")
         spent = point.details["breakdown"]
         table.add_row(
-            point.model,
             point.precision,
-            str(point.lookahead),
             str(point.batch),
             *(f"{spent[part]:.2f}" if part in spent else "–" for part in parts),
             "–" if share is None else f"{100 * share:.0f} %",
