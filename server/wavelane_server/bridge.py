@@ -16,7 +16,7 @@ from wavelane.session.options import parse_options
 from wavelane.session.session import DetectorFactory, Session, make_detector
 from wavelane_server.adapters.base import ModelInfo, Ready
 from wavelane_server.config import Config
-from wavelane_server.engines import EngineClient, all_lanes_taken
+from wavelane_server.engines import EngineClient, full
 from wavelane_server.judges import Judges
 from wavelane_server.limits import decoder_limits
 from wavelane_server.live import LiveSession
@@ -48,6 +48,7 @@ class Recognizer:
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Delivery] = deque()
         self._working = False
+        self._dial = 0
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -72,6 +73,11 @@ class Recognizer:
         """What a client may know of the model."""
         return ModelInfo.of(self.engine.spec, self.engine.head)
 
+    @property
+    def dial(self) -> int:
+        """Where the engine has its dial for lookaheads."""
+        return self.engine.stats.condition.dial
+
     def unready(self) -> str | None:
         """Why new sessions should go elsewhere; None when they are welcome."""
         if self.draining:
@@ -88,8 +94,8 @@ class Recognizer:
         """
         try:
             self._check_open()
-            if (full := all_lanes_taken(self.engine.stats)) is not None:
-                raise full
+            if (refusal := full(self.engine.stats)) is not None:
+                raise refusal
         except WavelaneError as error:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
@@ -115,7 +121,7 @@ class Recognizer:
             await self.judges.check()
         session = Session(options, engine.spec, limits=decoder_limits(self.config.limits), detectors=self._detectors)
         try:
-            slots = await engine.open(session.lanes)
+            slots = await engine.open(session.lanes, session.longest_lookahead)
             try:
                 self._check_open()  # a drain may have begun meanwhile
             except WavelaneError:
@@ -133,6 +139,7 @@ class Recognizer:
         self.metrics.sessions.set(len(self.live))
         self.metrics.sessions_total.inc()
         outbox.put(Ready(session=live.id, config=session.options, model=self.model))
+        live.tune(self.dial)
         return live
 
     def forget(self, live: LiveSession, slots: Sequence[Slot]) -> None:
@@ -151,10 +158,19 @@ class Recognizer:
 
     def receive(self, deliveries: Sequence[Delivery]) -> None:
         """Take the results of one step, on the event loop."""
+        self._tune()
         self._inbox.extend(deliveries)
         if not self._working:
             self._working = True
             self._work()
+
+    def _tune(self) -> None:
+        """Where the engine has turned its dial, sessions that leave their lookahead to it follow."""
+        dial = self.dial
+        if dial != self._dial:
+            self._dial = dial
+            for live in list(self.live):
+                live.tune(dial)
 
     def _check_open(self) -> None:
         if self.draining:

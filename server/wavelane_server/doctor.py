@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wavelane_server.config import Config
+
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
 """Instructions that decide how fast a CPU runs the model, as Linux names them."""
 
@@ -33,6 +35,34 @@ def examine() -> list[Finding]:
 def as_json(findings: list[Finding]) -> list[dict[str, Any]]:
     """Plain values."""
     return [asdict(finding) for finding in findings]
+
+
+def capacity(config: Config) -> list[Finding]:
+    """What the model that would be served takes here. Loads it and computes for seconds.
+
+    Raises:
+        WavelaneError: the model cannot be loaded.
+    """
+    from wavelane.engine import Engine
+    from wavelane_server.serve import load_model
+
+    model = load_model(config)
+    engine = Engine(model, config.engine, lambda deliveries: None)
+    engine.start()
+    try:
+        engine.warm_up()
+        measured = engine.capacities()
+    finally:
+        engine.stop(drain=False)
+    workers, threads = engine.parallelism
+    findings = [Finding("capacity", "engine", "info", f"{model.spec.name}: {workers} workers of {threads} threads")]
+    for lookahead, streams in measured.items():
+        chunk = (lookahead + 1) * model.spec.frame_samples / model.spec.features.sample_rate
+        detail = f"{streams:.0f} streams of continuous speech in time (steps of {1000 * chunk:.0f} ms)"
+        findings.append(Finding("capacity", f"lookahead {lookahead}", "ok" if streams >= 1 else "info", detail))
+    if not measured:
+        findings.append(Finding("capacity", "streams", "info", "not measured: engine.capacity is off"))
+    return findings
 
 
 def _machine() -> list[Finding]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from wavelane.engine import EngineConfig, EngineObserver, EngineStats
+from wavelane.engine.admission import overloaded
 from wavelane.engine.base import Delivery
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
@@ -40,8 +41,12 @@ class EngineClient(Protocol):
     def trouble(self) -> str | None:
         """Why no session gets on at the moment; None when all is well."""
 
-    async def open(self, lanes: int) -> list[Slot]:
+    async def open(self, lanes: int, lookahead: int | None = None) -> list[Slot]:
         """All lanes of a session, or none.
+
+        Args:
+            lanes: how many.
+            lookahead: the longest that the session allows; None: the model's default.
 
         Raises:
             WavelaneError: OVERLOADED, SHUTTING_DOWN or INTERNAL.
@@ -119,9 +124,9 @@ class LocalEngine:
         """See :class:`EngineClient`."""
         return None if self.healthy else "stuck: the engine does not move"
 
-    async def open(self, lanes: int) -> list[Slot]:
+    async def open(self, lanes: int, lookahead: int | None = None) -> list[Slot]:
         """See :class:`EngineClient`."""
-        return open_lanes(self._engine, lanes)
+        return open_lanes(self._engine, lanes, lookahead)
 
 
 class LocalSource:
@@ -166,12 +171,12 @@ class LocalSource:
             await asyncio.to_thread(self._engine.stop, False, 1.0)
 
 
-def open_lanes(engine: "Engine", lanes: int) -> list[Slot]:
+def open_lanes(engine: "Engine", lanes: int, lookahead: int | None) -> list[Slot]:
     """All lanes of a session, or none. Raises OVERLOADED, SHUTTING_DOWN or INTERNAL."""
     slots: list[Slot] = []
     try:
         for _ in range(lanes):
-            slots.append(engine.open())
+            slots.append(engine.open(lookahead))
     except WavelaneError:
         for slot in slots:
             engine.close(slot)
@@ -179,10 +184,10 @@ def open_lanes(engine: "Engine", lanes: int) -> list[Slot]:
     return slots
 
 
-def all_lanes_taken(stats: EngineStats) -> WavelaneError | None:
-    """The refusal of one more session, if no lane is left."""
+def full(stats: EngineStats) -> WavelaneError | None:
+    """The refusal of one more session, if no lane is left or the machine has enough to do."""
     if stats.lanes < stats.max_lanes:
-        return None
+        return overloaded(stats.condition) if stats.condition.refusing else None
     return WavelaneError(
         ErrorCode.OVERLOADED,
         f"all {stats.max_lanes} lanes of this server are in use (setting engine.max_sessions); try again later or on "

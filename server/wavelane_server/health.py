@@ -13,11 +13,25 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when new sessions are welcome, otherwise 503 and why: loading, draining or stuck."""
+    """200 with load and capacity when sessions are served, otherwise 503 and why: loading, draining or stuck.
+
+    A server with enough to do stays ready: it refuses sessions one by one, and those that it has go on.
+    """
     recognizer: Recognizer = request.app.state.recognizer
     reason = recognizer.unready()
     if reason is None:
-        return JSONResponse({"status": "ready"})
+        stats = recognizer.engine.stats
+        condition = stats.condition
+        return JSONResponse(
+            {
+                "status": "ready",
+                "load": round(condition.load, 3),
+                "capacity": round(condition.capacity, 1),
+                "refusing": condition.refusing or stats.lanes >= stats.max_lanes,
+                "lanes": stats.lanes,
+                "max_lanes": stats.max_lanes,
+            }
+        )
     headers = {"Retry-After": str(recognizer.config.limits.retry_after_s)}
     return JSONResponse({"status": "unready", "reason": reason}, 503, headers)
 

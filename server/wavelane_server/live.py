@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.engine.base import Delivery, Timing
+from wavelane.engine.dial import assigned
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Final, Partial
@@ -112,7 +113,8 @@ class LiveSession:
             return False
         self._guard(session.receive_audio, data)
         self._account()
-        self._advance()
+        if self._broken or not session.idle:
+            self._advance()
         return True
 
     def flush(self) -> None:
@@ -129,6 +131,14 @@ class LiveSession:
     def reconfigure(self, values: object) -> None:
         """Change options; answered by ``Configured``. Raises INVALID_CONFIG and changes nothing."""
         self._outbox.put(Configured(config=self._session.receive_options(values)))
+        self.tune(self._recognizer.dial)
+
+    def tune(self, dial: int) -> None:
+        """Follow the engine's dial for lookaheads, from the next chunk on, if the client leaves that to the server."""
+        bounds = self._session.options.lookahead_bounds
+        if bounds is not None:
+            lookaheads = sorted(self._engine.spec.lookaheads)
+            self._when_free(self._take_lookahead, 0, assigned(lookaheads, bounds, self._slots[0].index, dial))
 
     def fail(self, error: WavelaneError) -> None:
         """The client broke a rule, or the server ends: what was heard becomes finals, then the session closes."""
@@ -232,6 +242,9 @@ class LiveSession:
         elif not self._closed:
             take(lane, outcome)
             self._advance()
+
+    def _take_lookahead(self, _lane: int, lookahead: int) -> None:
+        self._guard(self._session.receive_lookahead, lookahead)
 
     def _take_judgement(self, lane: int, outcome: NDArray[np.float32] | WavelaneError) -> None:
         if isinstance(outcome, WavelaneError):

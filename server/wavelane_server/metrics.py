@@ -48,6 +48,24 @@ class EngineMetrics:
         self.lanes = Gauge("wavelane_lanes", "Lanes of the engine in use", registry=registry)
         self.max_lanes = Gauge("wavelane_lanes_limit", "Lanes of the engine", registry=registry)
         self.queued = Gauge("wavelane_queued_chunks", "Chunks that wait for a step", registry=registry)
+        self.capacity = Gauge(
+            "wavelane_capacity_streams",
+            "Streams of continuous speech at the default lookahead that are carried in time; 0 before it was measured",
+            registry=registry,
+        )
+        self.load = Gauge("wavelane_load_ratio", "Share of the capacity that is in use", registry=registry)
+        self.slowdown = Gauge(
+            "wavelane_step_slowdown_ratio", "Time of a step by the one measured at the start", registry=registry
+        )
+        self.limit = Gauge(
+            "wavelane_capacity_limit_ratio", "What late results have left of the measured capacity", registry=registry
+        )
+        self.dial = Gauge(
+            "wavelane_lookahead_dial", "Quarters of a lookahead by which auto sessions are moved", registry=registry
+        )
+        self.lookaheads = Gauge(
+            "wavelane_lookahead_lanes", "Lanes in use, by lookahead", ["lookahead"], registry=registry
+        )
         self.rows = Histogram("wavelane_batch_rows", "Lanes that moved in a step", buckets=_ROWS, registry=registry)
         self.step = Histogram("wavelane_step_seconds", "Time of a step", buckets=_STEP, registry=registry)
         self.wait = Histogram(
@@ -92,6 +110,15 @@ class EngineMetrics:
         self.lanes.set(stats.lanes)
         self.max_lanes.set(stats.max_lanes)
         self.queued.set(stats.queued)
+        condition = stats.condition
+        self.capacity.set(condition.capacity)
+        self.load.set(condition.load)
+        self.slowdown.set(condition.slowdown)
+        self.limit.set(condition.limit)
+        self.dial.set(condition.dial)
+        self.lookaheads.clear()
+        for lookahead, lanes in stats.lookaheads.items():
+            self.lookaheads.labels(str(lookahead)).set(lanes)
 
 
 class Metrics:

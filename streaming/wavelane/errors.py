@@ -20,7 +20,7 @@ class ErrorCode(StrEnum):
     MESSAGE_TOO_BIG = "message_too_big"
     """One message is larger than the server's limit."""
     OVERLOADED = "overloaded"
-    """The server has no lane left for this session; try again later or elsewhere."""
+    """The server has no lane left for this session, or enough to do without it; try again later or elsewhere."""
     BACKLOG_EXCEEDED = "backlog_exceeded"
     """The session holds more unprocessed audio than the server's limit."""
     IDLE_TIMEOUT = "idle_timeout"

@@ -55,6 +55,7 @@ def test_the_formula_is_found() -> None:
     time = runner.measure((1, 2, 4, 8, 16, 32))
     assert (time.fixed, time.row) == (pytest.approx(0.004), pytest.approx(0.001))
     assert runner.collected == len(runner.batches) == 4 * REPEATS
+    assert runner.now < 10.0
     assert {(batch.lookahead, batch.rows) for batch in runner.batches} == {(6, ())}
 
 

@@ -75,6 +75,13 @@ def test_what_was_not_measured_is_bounded_from_above() -> None:
     assert model().streams(6) == math.inf
 
 
+def test_a_slower_machine_carries_less() -> None:
+    costs = model(times={0: StepTime(0.002, 0.003), 6: StepTime(0.004, 0.005)})
+    slowed = costs.slowed(2.0, {0: 1.0})
+    assert slowed.streams(0) == costs.streams(0)
+    assert slowed.streams(6) == pytest.approx(costs.streams(6) * (0.14 - 0.008) / (0.14 - 0.004) / 2)
+
+
 def test_a_pinned_capacity_counts_and_what_was_measured_only_compares() -> None:
     costs = model(pinned=(6, 50))
     assert costs.known

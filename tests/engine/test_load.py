@@ -120,36 +120,37 @@ def test_sums_are_the_sums_of_the_lanes(events: list[tuple[str, int, object, flo
 def test_one_slow_step_does_not_slow_the_machine_down() -> None:
     meter = LoadMeter()
     for index in range(STEPS_NEEDED - 1):
-        meter.step(0.05, 0.005, 1, 0, index * 0.1)
-    assert meter.slowdown(1.5) == 1.0, "too few to know"
+        meter.step(6, 0.05, 0.005, 1, 0, index * 0.1)
+    assert meter.slowdowns(1.5) == (1.0, {}), "too few to know"
     meter = LoadMeter()
     for index in range(40):
-        meter.step(5.0 if index == 20 else 0.005, 0.005, 1, 0, index * 0.1)
-    assert meter.slowdown(4.0) == 1.0
+        meter.step(6, 5.0 if index == 20 else 0.005, 0.005, 1, 0, index * 0.1)
+    assert meter.slowdowns(4.0) == (1.0, {6: 1.0})
     for index in range(40, 80):
-        meter.step(0.010, 0.005, 1, 0, index * 0.1)
-    assert meter.slowdown(8.0) == pytest.approx(2.0)
-    assert meter.slowdown(100.0) == 1.0, "what was is not what is"
+        meter.step(6, 0.010, 0.005, 1, 0, index * 0.1)
+    assert meter.slowdowns(8.0)[1] == {6: pytest.approx(2.0)}
+    assert meter.slowdowns(8.0)[0] == pytest.approx(2.0)
+    assert meter.slowdowns(100.0) == (1.0, {}), "what was is not what is"
 
 
 def test_late_means_late_for_seconds() -> None:
     meter = LoadMeter()
     for second in range(100, 120):
-        meter.step(0.1, 0.1, 100, 100 if second in (105, 106, 112) else 0, second + 0.5)
+        meter.step(6, 0.1, 0.1, 100, 100 if second in (105, 106, 112) else 0, second + 0.5)
         assert not meter.late
     for second in range(120, 120 + LATE_SECONDS):
         assert not meter.late
-        meter.step(0.1, 0.1, 100, 6, second + 0.5)
+        meter.step(6, 0.1, 0.1, 100, 6, second + 0.5)
     assert meter.late
     meter.advance(130.0)
     assert not meter.late
     for second in range(130, 140):
-        meter.step(0.1, 0.1, 9, 9, second + 0.5)
+        meter.step(6, 0.1, 0.1, 9, 9, second + 0.5)
         assert not meter.late, "a few rows say nothing"
 
 
 def test_busy_is_computing_per_second() -> None:
     meter = LoadMeter()
     for index in range(400):
-        meter.step(0.15, None, 1, 0, index * 0.1)
+        meter.step(6, 0.15, None, 1, 0, index * 0.1)
     assert meter.busy == pytest.approx(1.5, rel=0.05)

@@ -36,7 +36,8 @@ def test_ready_says_where(running: Server) -> None:
     ready = running.log[0]
     assert ready["model"] == "wavelane-en-small"
     answer = httpx.get(running.http + "/readyz", trust_env=False)
-    assert answer.json() == {"status": "ready"}
+    assert answer.json()["status"] == "ready"
+    assert answer.json()["refusing"] is False
     assert running.stop() == 0
     assert running.log[-1]["event"] == "stopped"
 

@@ -185,6 +185,21 @@ def test_doctor() -> None:
     assert "torch" in CliRunner().invoke(wavelane, ["doctor"]).output
 
 
+def test_doctor_measures_what_the_machine_carries(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(wavelane, ["doctor", "--measure", "--json"])
+    assert result.exit_code == 0, result.output
+    findings = {finding["name"]: finding for finding in json.loads(result.stdout) if finding["area"] == "capacity"}
+    assert findings["lookahead 6"]["status"] == "ok"
+    assert "streams of continuous speech in time (steps of 560 ms)" in findings["lookahead 6"]["detail"]
+    assert {"lookahead 13", "lookahead 1", "lookahead 0"} <= findings.keys()
+    monkeypatch.setenv("WAVELANE_ENGINE__CAPACITY", "off")
+    assert "not measured: engine.capacity is off" in CliRunner().invoke(wavelane, ["doctor", "--measure"]).output
+    monkeypatch.setenv("WAVELANE_MODEL__PATH", "/nowhere.nemo")
+    result = CliRunner().invoke(wavelane, ["doctor", "--measure"])
+    assert result.exit_code == 1
+    assert "/nowhere.nemo" in result.output
+
+
 def test_doctor_finds_what_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 

@@ -22,6 +22,8 @@ def refusal(values: object) -> str:
         ({"sample_rate": 96_001}, "sample_rate: Input should be less than or equal to 96000 (got 96001)"),
         ({"sample_rate": "fast"}, "sample_rate: Input should be a valid integer"),
         ({"encoding": "mp5"}, "encoding: Input should be 'linear16', 'float32', 'mulaw', 'alaw' or 'container'"),
+        ({"lookahead": "soon"}, "lookahead: Input should be a valid integer"),
+        ({"lookahead": "soon"}, ", or Input should be 'auto' (got 'soon')"),
         ({"lookahead": 5}, "lookahead: toy was trained for 13, 6, 1, 0, not 5"),
         ({"language": "tlh"}, "language: toy knows en, not 'tlh'"),
         ({"model": "other"}, "model: this server serves 'toy', not 'other'"),

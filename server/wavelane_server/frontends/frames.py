@@ -91,6 +91,8 @@ class Open(NamedTuple):
 
     request: int
     lanes: int
+    lookahead: int | None = None
+    """The longest that the session allows; None: the model's default."""
 
 
 class Opened(NamedTuple):
@@ -101,7 +103,10 @@ class Opened(NamedTuple):
 
 
 _HEAD = struct.Struct("<IB3x")
-_OPEN = struct.Struct("<II")
+# request, lanes, lookahead (-1: none)
+_OPEN = struct.Struct("<IIi4x")
+# request, lanes
+_OPENED = struct.Struct("<II")
 _SLOT = struct.Struct("<II")
 # slot, sequence, samples, frames, lane, lookahead, its bounds, flags, language prompt, end of the audio
 _CHUNK = struct.Struct("<IIIIHBBBBBxIq4x")
@@ -136,12 +141,14 @@ def decode_json(kind: type[_Json], body: memoryview) -> _Json:
 
 def encode_open(message: Open) -> bytes:
     """See :attr:`Kind.OPEN`."""
-    return frame(Kind.OPEN, _OPEN.pack(*message))
+    lookahead = -1 if message.lookahead is None else message.lookahead
+    return frame(Kind.OPEN, _OPEN.pack(message.request, message.lanes, lookahead))
 
 
 def decode_open(body: memoryview) -> Open:
     """See :attr:`Kind.OPEN`. Raises FrameError."""
-    message = Open(*_unpack(_OPEN, body))
+    request, lanes, lookahead = _unpack(_OPEN, body)
+    message = Open(request, lanes, None if lookahead < 0 else lookahead)
     if not 1 <= message.lanes <= MAX_LANES:
         raise FrameError(f"{message.lanes} lanes for a session")
     return message
@@ -150,14 +157,14 @@ def decode_open(body: memoryview) -> Open:
 def encode_opened(message: Opened) -> bytes:
     """See :attr:`Kind.OPENED`."""
     return frame(
-        Kind.OPENED, _OPEN.pack(message.request, len(message.slots)) + b"".join(map(_pack_slot, message.slots))
+        Kind.OPENED, _OPENED.pack(message.request, len(message.slots)) + b"".join(map(_pack_slot, message.slots))
     )
 
 
 def decode_opened(body: memoryview) -> Opened:
     """See :attr:`Kind.OPENED`. Raises FrameError."""
-    request, count = _unpack(_OPEN, body[: _OPEN.size])
-    slots = decode_slots(body[_OPEN.size :])
+    request, count = _unpack(_OPENED, body[: _OPENED.size])
+    slots = decode_slots(body[_OPENED.size :])
     if len(slots) != count:
         raise FrameError(f"{len(slots)} slots, {count} promised")
     return Opened(request, slots)

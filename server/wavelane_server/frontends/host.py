@@ -9,6 +9,7 @@ from typing import cast
 
 from wavelane.engine import Engine
 from wavelane.engine.base import Delivery
+from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import WavelaneError
 from wavelane_server.engines import open_lanes
@@ -53,7 +54,7 @@ class EngineHost:
         self._links: set[_Link] = set()
         self._owners: dict[Slot, _Link] = {}
         self._server: asyncio.Server | None = None
-        self._told_lanes = 0
+        self._told = (0, 0, False)
         self._beat: asyncio.TimerHandle | None = None
         self._log = get_logger()
 
@@ -99,7 +100,7 @@ class EngineHost:
         """A sign of life to every front end, with the engine's state; again after a while."""
         assert self._engine is not None
         stats = self._engine.stats
-        self._told_lanes = stats.lanes
+        self._told = _urgent(stats)
         if self._links:
             message = encode_json(Kind.STATS, Stats(stats=stats, healthy=self._engine.healthy))
             for link in list(self._links):
@@ -109,11 +110,12 @@ class EngineHost:
         self._beat = self._loop.call_later(BEAT_S, self._tell)
 
     def changed(self) -> None:
-        """Lanes may have come or gone: tell it soon, so that front ends refuse, and stop to refuse, in time."""
+        """Lanes may have come or gone, or the dial turned: tell it soon, so that front ends refuse, stop to refuse and
+        change lookaheads in time."""
         assert self._engine is not None
         assert self._beat is not None
         soon = self._loop.time() + STATS_S
-        if self._beat.when() > soon and self._engine.stats.lanes != self._told_lanes:
+        if self._beat.when() > soon and _urgent(self._engine.stats) != self._told:
             self._beat.cancel()
             self._beat = self._loop.call_at(soon, self._tell)
 
@@ -139,6 +141,11 @@ class EngineHost:
         assert self._engine is not None
         self._engine.audit()
         self._log.info("front end gone", lanes_freed=len(slots))
+
+
+def _urgent(stats: EngineStats) -> tuple[int, int, bool]:
+    """What front ends need to know at once."""
+    return stats.lanes, stats.condition.dial, stats.condition.refusing
 
 
 class _Link(asyncio.Protocol):
@@ -212,7 +219,7 @@ class _Link(asyncio.Protocol):
 
     def _open(self, message: Open) -> None:
         try:
-            slots = open_lanes(self._engine, message.lanes)
+            slots = open_lanes(self._engine, message.lanes, message.lookahead)
         except WavelaneError as error:
             refused = Refused(request=message.request, code=error.code, message=error.message)
             self.write(encode_json(Kind.REFUSED, refused))

@@ -131,7 +131,7 @@ class RemoteEngine:
             return "stuck: the engine process does not answer"
         return None if self._healthy else "stuck: the engine does not move"
 
-    async def open(self, lanes: int) -> list[Slot]:
+    async def open(self, lanes: int, lookahead: int | None = None) -> list[Slot]:
         """See :class:`wavelane_server.engines.EngineClient`."""
         if self._link is None:
             raise _away()
@@ -139,7 +139,7 @@ class RemoteEngine:
         number = self._requests
         answer: asyncio.Future[list[Slot]] = self._loop.create_future()
         self._opening[number] = answer
-        self._link.write(encode_open(Open(number, lanes)))
+        self._link.write(encode_open(Open(number, lanes, lookahead)))
         # Whoever stops waiting leaves the future behind, cancelled: the lanes are given back when they come.
         return await answer
 

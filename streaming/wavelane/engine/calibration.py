@@ -1,5 +1,6 @@
 """Times real steps on this machine, between those of sessions if there are any."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -8,11 +9,11 @@ from wavelane.engine.base import StepRunner
 from wavelane.engine.batching import Batch
 from wavelane.engine.capacity import StepTime, fit
 
-BUDGET_S = 0.4
+BUDGET_S = 0.6
 """Time (s) for the lookahead of most sessions; each other one gets half of it."""
 
-REPEATS = 3
-"""Steps of each shape; the fastest counts, since anything may get in the way of one."""
+REPEATS = 30
+"""Most steps of each shape; the fastest counts, since anything may get in the way of one."""
 
 SIZES = 4
 """Shapes that are timed at most."""
@@ -56,19 +57,22 @@ def time_steps(
     """
     times: list[tuple[int, float]] = []
     ends = clock() + budget
-    for size in sizes(shapes):
+    wanted = sizes(shapes)
+    for size in wanted:
         if times and clock() + times[-1][1] * size / times[-1][0] > ends:
             break
         taken: list[float] = []
+        until = clock() + budget / len(wanted)
 
-        def timed(size: int = size, taken: list[float] = taken) -> None:
-            best = float("inf")
-            for _ in range(REPEATS):
+        def timed(size: int = size, taken: list[float] = taken, until: float = until) -> None:
+            best = math.inf
+            for index in range(REPEATS):
                 began = clock()
                 runner.collect(runner.launch(Batch(lookahead, (), size)))
                 now = clock()
                 best = min(best, now - began)
-                if now > ends:
+                # The first step of a shape is slow: one more, if there is any time left at all.
+                if now > ends or (index and now + best > until):
                     break
             taken.append(best)
 

@@ -112,11 +112,13 @@ class CostModel:
         cycle = 0.0 if time is None else time.of(self.rows(lookahead))
         return max(self.latency * self.chunk_seconds(lookahead), 2 * cycle)
 
-    def slowed(self, factor: float) -> "CostModel":
-        """The same where every step takes ``factor`` times as long."""
-        return replace(
-            self, times={at: StepTime(time.fixed * factor, time.row * factor) for at, time in self.times.items()}
-        )
+    def slowed(self, factor: float, factors: Mapping[int, float]) -> "CostModel":
+        """The same where a step takes ``factor`` times as long, or what ``factors`` says for its lookahead."""
+        times = {}
+        for lookahead, time in self.times.items():
+            by = factors.get(lookahead, factor)
+            times[lookahead] = StepTime(time.fixed * by, time.row * by)
+        return replace(self, times=times)
 
     def share(self, lookahead: int) -> float:
         """Share of the machine that one stream takes; 0 while nothing is known."""

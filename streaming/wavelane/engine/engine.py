@@ -1,11 +1,13 @@
 """The engine: many streams, one model."""
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import torch
 
+from wavelane.engine.agreement import rows_agree
 from wavelane.engine.backend import choose_backend, make_runner, native_precision
 from wavelane.engine.base import Sink
 from wavelane.engine.calibration import BUDGET_S, time_steps
@@ -21,6 +23,9 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.spec import ModelSpec
 from wavelane.work import Chunk
+
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -47,6 +52,8 @@ class Engine:
     def __init__(
         self, model: LoadedModel, config: EngineConfig, sink: Sink, observer: EngineObserver | None = None
     ) -> None:
+        self._model = model
+        self._alike = True
         self._spec = model.spec
         self._head = _choose_head(model, config)
         self._observer = NullObserver() if observer is None else observer
@@ -120,12 +127,13 @@ class Engine:
     def identical(self) -> bool:
         """Whether a stream's results are promised to be the same, bit for bit, whoever else is served.
 
-        With torch they depend on other streams through the shape of a step only, so they do not where there is one
-        shape; with the native library and CTC they never do.
+        With torch they depend on other streams through the shape of a step and the place in it, so they do not with
+        ``engine.identical``, if :meth:`warm_up` finds all rows of its one shape alike; with the native library and CTC
+        they never do.
         """
         if isinstance(self._runner, NativeRunner):
             return self._runner.identical
-        return len(self._config.batch_shapes) == 1
+        return self._config.identical and self._alike
 
     @property
     def backend(self) -> str:
@@ -143,6 +151,15 @@ class Engine:
     def bytes_per_lane(self) -> int:
         """Memory of one lane's state (bytes), committed when the lane is used first."""
         return self._runner.bytes_per_lane
+
+    def capacities(self) -> dict[int, float]:
+        """Streams of continuous speech that this machine carries in time, by lookahead; the model's default first.
+
+        Waits until that is measured, which :meth:`warm_up` begins. Empty where ``engine.capacity`` is off.
+        """
+        if self._preparing is not None:
+            self._preparing.join()
+        return self._scheduler.capacities()
 
     def start(self) -> None:
         """Start the engine's threads. Once."""
@@ -165,6 +182,8 @@ class Engine:
         if lookaheads is None:
             lookaheads = self._spec.lookaheads if everything else (self._spec.default_lookahead,)
         self._scheduler.call(lambda: self._runner.warm_up(buckets, lookaheads)).result()
+        if self._config.identical and self._backend == "torch":
+            self._scheduler.call(self._compare_rows).result()
         warm = tuple(lookaheads)
         self._preparing = threading.Thread(target=self._prepare, args=(warm,), name="wavelane-prepare", daemon=True)
         self._preparing.start()
@@ -180,6 +199,17 @@ class Engine:
             if self._config.capacity != "off":
                 with suppress(WavelaneError):  # the engine stops
                     self._measure(lookahead, BUDGET_S if lookahead == default else BUDGET_S / 2)
+
+    def _compare_rows(self) -> None:
+        rows = self._config.largest_batch
+        unlike = [at for at in self._spec.lookaheads if not rows_agree(self._model, self._head, at, rows)]
+        self._alike = not unlike
+        if unlike:
+            logger.warning(
+                "engine.identical is not kept with this model on this machine: rows of a step get other bits by their "
+                "place in it, at lookahead %s",
+                ", ".join(map(str, unlike)),
+            )
 
     def _on_graphs(self, graphs: GraphStats) -> None:
         self._graphs = graphs
@@ -200,7 +230,13 @@ class Engine:
             headroom=config.capacity_headroom,
             pinned=(spec.default_lookahead, config.capacity) if isinstance(config.capacity, int) else None,
         )
-        return Governor(costs, spec.lookaheads, spec.default_lookahead, enforce=config.capacity != "off")
+        return Governor(
+            costs,
+            spec.lookaheads,
+            spec.default_lookahead,
+            enforce=config.capacity != "off",
+            padded=self._backend != "native",
+        )
 
     def stop(self, drain: bool = True, timeout: float = 10.0) -> bool:
         """Take no more work, then end the threads. Blocks.

@@ -130,16 +130,26 @@ class Governor:
         costs: with nothing measured yet.
         lookaheads: of the model.
         default: lookahead of sessions that ask for none.
+        padded: a step costs what its bucket costs, not its rows.
         enforce: refuse sessions when the machine has enough to do; otherwise nobody is refused and no lookahead moved.
     """
 
-    def __init__(self, costs: CostModel, lookaheads: Sequence[int], default: int, *, enforce: bool = True) -> None:
+    def __init__(
+        self,
+        costs: CostModel,
+        lookaheads: Sequence[int],
+        default: int,
+        *,
+        enforce: bool = True,
+        padded: bool = True,
+    ) -> None:
         self._measured = costs
         self._costs = costs
         self._lookaheads = tuple(sorted(lookaheads))
         self._last = last_position(self._lookaheads)
         self._default = default
         self._enforce = enforce
+        self._padded = padded
         self._meter = LoadMeter()
         self._correction = Correction()
         self._gate = Gate()
@@ -157,6 +167,14 @@ class Governor:
     def costs(self) -> CostModel:
         """What streams cost, as it was measured."""
         return self._measured
+
+    @property
+    def capacities(self) -> dict[int, float]:
+        """Streams carried in time, by lookahead, as it was measured; the default first."""
+        if not self._active:
+            return {}
+        ordered = sorted(self._lookaheads, key=lambda lookahead: (lookahead != self._default, -lookahead))
+        return {lookahead: self._measured.streams(lookahead) for lookahead in ordered}
 
     def learn(self, lookahead: int, time: StepTime) -> None:
         """Step times were measured."""
@@ -198,11 +216,11 @@ class Governor:
             now: time (s).
         """
         time = self._measured.time(lookahead)
-        expected = None if time is None else time.of(bucket)
+        expected = None if time is None else time.of(bucket if self._padded else len(latencies))
         # What the machine cannot do better is not late, only slow.
         deadline = self._measured.deadline(lookahead)
         late = 0 if time is None else sum(latency > deadline for latency in latencies)
-        self._meter.step(seconds, expected, len(latencies), late, now)
+        self._meter.step(lookahead, seconds, expected, len(latencies), late, now)
         self._look(now)
 
     @property
@@ -225,10 +243,11 @@ class Governor:
             return
         self._costs = self._measured
         if not self._pinned:
-            self._costs = self._measured.slowed(self._correction.slowdown)
+            slowdown, slowdowns = self._meter.slowdowns(now)
+            self._costs = self._measured.slowed(slowdown, slowdowns)
             seen = Seen(
                 self._load(self._dial.position),
-                self._meter.slowdown(now),
+                slowdown,
                 self._meter.late,
                 self._meter.busy / self._costs.workers,
             )

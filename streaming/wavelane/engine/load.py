@@ -78,7 +78,7 @@ class LoadMeter:
         self._duty = 1.0
         self._lanes: dict[Key, int] = {}
         self._count = 0
-        self._ratios: deque[tuple[float, float]] = deque(maxlen=STEPS_KEPT)
+        self._ratios: dict[int, deque[tuple[float, float]]] = {}
         self._seconds: deque[list[int]] = deque(maxlen=SECONDS_KEPT)
         self._second = 0
 
@@ -159,10 +159,11 @@ class LoadMeter:
         self._leave(lane)
         self._count -= 1
 
-    def step(self, seconds: float, expected: float | None, rows: int, late: int, now: float) -> None:
+    def step(self, lookahead: int, seconds: float, expected: float | None, rows: int, late: int, now: float) -> None:
         """A step is done.
 
         Args:
+            lookahead: of its rows.
             seconds: for which it had a worker to itself.
             expected: the same, as measured at the start; None if it was not.
             rows: results.
@@ -172,15 +173,26 @@ class LoadMeter:
         self.advance(now)
         self._busy += seconds / AVERAGE_S
         if expected:
-            self._ratios.append((now, seconds / expected))
+            self._ratios.setdefault(lookahead, deque(maxlen=STEPS_KEPT)).append((now, seconds / expected))
         if self._seconds:
             self._seconds[-1][0] += rows
             self._seconds[-1][1] += late
 
-    def slowdown(self, now: float) -> float:
-        """Time of a step now as a multiple of the one measured: the median of many, so that no single one counts."""
-        ratios = [ratio for at, ratio in self._ratios if now - at <= STEPS_AGE_S]
-        return median(ratios) if len(ratios) >= STEPS_NEEDED else 1.0
+    def slowdowns(self, now: float) -> tuple[float, dict[int, float]]:
+        """Time of a step now as a multiple of the one measured: the median of many, so that no single one counts.
+
+        Returns:
+            of all steps together, and by lookahead where there were enough steps of one.
+        """
+        fresh = {
+            lookahead: [ratio for at, ratio in ratios if now - at <= STEPS_AGE_S]
+            for lookahead, ratios in self._ratios.items()
+        }
+        together = [ratio for ratios in fresh.values() for ratio in ratios]
+        return (
+            median(together) if len(together) >= STEPS_NEEDED else 1.0,
+            {lookahead: median(ratios) for lookahead, ratios in fresh.items() if len(ratios) >= STEPS_NEEDED},
+        )
 
     @property
     def late(self) -> bool:

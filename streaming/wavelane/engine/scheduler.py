@@ -134,6 +134,11 @@ class Scheduler:
         with self._lock:
             tell(self._governor)
 
+    def capacities(self) -> dict[int, float]:
+        """See :meth:`wavelane.engine.engine.Engine.capacities`."""
+        with self._lock:
+            return self._governor.capacities
+
     def open(self, lookahead: int | None = None) -> Slot:
         """A lane for a new stream; ``lookahead``: the longest that it allows. Raises OVERLOADED or SHUTTING_DOWN."""
         try:

@@ -6,6 +6,7 @@ encoder steps; the sample clock runs on through the gaps. Without a detector eve
 flush and end.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -150,8 +151,7 @@ class SpeechGate:
         self._segmenter = Segmenter(self._options, self._frame)
         self._pre_roll = to_samples(vad.pre_roll_ms)
         self._keep = self._pre_roll + to_samples(vad.min_speech_ms) + 2 * self._frame
-        self._audio: Samples = np.zeros(0, np.float32)
-        self._audio_at = 0
+        self._audio = _Audio()
         self._origin = 0
         self._judged = 0
         self._fed = 0
@@ -165,13 +165,13 @@ class SpeechGate:
 
     def push(self, samples: Samples) -> list[Action]:
         """See :class:`Gate`."""
-        self._audio = np.concatenate((self._audio, samples)) if len(self._audio) else samples
+        self._audio.append(samples)
         return self._judge(self._detector.push(samples))
 
     @property
     def waiting(self) -> bool:
         """See :class:`Gate`."""
-        return self._audio_at + len(self._audio) - self._judged >= self._frame
+        return self._audio.end - self._judged >= self._frame
 
     def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
         """See :class:`Gate`."""
@@ -179,7 +179,7 @@ class SpeechGate:
 
     def finish(self) -> list[Action]:
         """See :class:`Gate`."""
-        end = self._audio_at + len(self._audio)
+        end = self._audio.end
         actions: list[Action] = []
         if not self._stream and (candidate := self._segmenter.candidate) is not None:
             self._open(self._origin + candidate, actions)
@@ -224,7 +224,7 @@ class SpeechGate:
 
     def _open(self, onset: int, actions: list[Action]) -> None:
         self._stream = True
-        self._fed = max(self._fed, onset - self._pre_roll, self._audio_at)
+        self._fed = max(self._fed, onset - self._pre_roll, self._audio.begin)
         actions.append(Open(self._fed))
         actions.append(Onset(onset))
 
@@ -254,13 +254,43 @@ class SpeechGate:
 
     def _feed(self, actions: list[Action]) -> None:
         if self._judged > self._fed:
-            actions.append(Feed(self._audio[self._fed - self._audio_at : self._judged - self._audio_at]))
+            actions.append(Feed(self._audio.between(self._fed, self._judged)))
             self._fed = self._judged
 
     def _trim(self) -> None:
         """Forget what no stream can need any more."""
-        keep_from = self._judged if self._stream else max(self._fed, self._judged - self._keep)
-        drop = keep_from - self._audio_at
-        if drop > 0:
-            self._audio = self._audio[drop:]
-            self._audio_at = keep_from
+        self._audio.forget(self._judged if self._stream else max(self._fed, self._judged - self._keep))
+
+
+class _Audio:
+    """The newest audio of a stream, in the blocks in which it came: a lane in silence copies none of it."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Samples] = deque()
+        self.begin = 0
+        """Its first sample."""
+        self.end = 0
+        """The sample after its last."""
+
+    def append(self, samples: Samples) -> None:
+        """Take what follows, [n]. It is not copied, and must not change."""
+        self._blocks.append(samples)
+        self.end += len(samples)
+
+    def between(self, start: int, stop: int) -> Samples:
+        """Samples from ``start`` up to ``stop``."""
+        parts = []
+        at = self.begin
+        for block in self._blocks:
+            if at < stop and at + len(block) > start:
+                parts.append(block[max(0, start - at) : stop - at])
+            at += len(block)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def forget(self, before: int) -> None:
+        """Drop what comes before a sample."""
+        while self._blocks and self.begin + len(self._blocks[0]) <= before:
+            self.begin += len(self._blocks.popleft())
+        if self._blocks and self.begin < before:
+            self._blocks[0] = self._blocks[0][before - self.begin :]
+            self.begin = before

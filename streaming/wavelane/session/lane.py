@@ -73,11 +73,25 @@ class Lane:
         if self._framer is not None:
             self._framer.retarget(self._lookahead)
 
+    @property
+    def idle(self) -> bool:
+        """There is neither a chunk nor a window to hand out."""
+        return not self.chunks and not (isinstance(self._detector, DeferredDetector) and self._detector.windows)
+
     def push(self, samples: Samples, rate: int) -> None:
         """Take mono audio at ``rate`` Hz, which never changes within a lane."""
         if self._resampler is None:
             self._resampler = Resampler(rate, self._spec.features.sample_rate)
-        self._offer(self._resampler.push(samples))
+        samples = self._resampler.push(samples)
+        if self._held:
+            self._offer(samples)
+            return
+        # As in _offer, for what comes most.
+        self.recognition.received += len(samples)
+        self._taken += len(samples)
+        if actions := self._gate.push(samples):
+            self._act(actions)
+        self._catch_up()
 
     def finish(self, mark: Mark) -> None:
         """Finalise all audio taken: the tail of the stream is due at once. ``mark`` is FLUSH or END."""

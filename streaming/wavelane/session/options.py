@@ -1,5 +1,6 @@
 """What a client may ask of a session. One definition for every protocol; unknown keys are errors."""
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -140,14 +141,19 @@ def reconfigure(current: SessionOptions, values: object) -> SessionOptions:
 
 def describe(error: ValidationError) -> str:
     """All faults of a validation in one sentence, each with the path of its option."""
-    faults = []
+    faults: dict[str, tuple[list[str], object]] = {}
     for item in error.errors(include_url=False, include_context=False):
-        path = ".".join(str(part) for part in item["loc"]) or "configuration"
+        # An option of several kinds has a fault for each, whose path goes on with the name of the kind.
+        parts = itertools.takewhile(lambda part: str(part).isidentifier(), item["loc"])
+        path = ".".join(map(str, parts)) or "configuration"
         if item["type"] == "extra_forbidden":
-            faults.append(f"{path}: unknown option")
-        else:
-            faults.append(f"{path}: {item['msg']} (got {item['input']!r})")
-    return "; ".join(faults)
+            path = ".".join(map(str, item["loc"]))
+        messages, _ = faults.setdefault(path, ([], item["input"]))
+        messages.append("unknown option" if item["type"] == "extra_forbidden" else item["msg"])
+    return "; ".join(
+        f"{path}: {', or '.join(messages)}" + ("" if messages == ["unknown option"] else f" (got {value!r})")
+        for path, (messages, value) in faults.items()
+    )
 
 
 def _merge(base: dict[str, object], values: dict[str, object]) -> dict[str, object]:

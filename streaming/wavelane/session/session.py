@@ -72,6 +72,7 @@ class Session:
         self._lanes = [
             Lane(channel, spec, self.options, detectors(self.options), self._events) for channel in range(count)
         ]
+        self._mono = count == 1 and options.channel in ("mix", "separate", 0)
         self._inputs: deque[tuple[Iterator[Block], Mark | None]] = deque()
         self._ended = False
         self._failed = False
@@ -81,6 +82,13 @@ class Session:
     def lanes(self) -> int:
         """Engine lanes (slots) that the session needs: one, or one per channel recognised separately."""
         return len(self._lanes)
+
+    @property
+    def longest_lookahead(self) -> int:
+        """The longest lookahead that the options allow."""
+        lookahead = self.options.lookahead_max if self.options.lookahead == "auto" else self.options.lookahead
+        assert isinstance(lookahead, int), "the options are not the effective ones"
+        return lookahead
 
     @property
     def backlog_ms(self) -> int:
@@ -107,6 +115,11 @@ class Session:
         """Bytes were taken that are not decoded yet, because they hold much audio: call :meth:`resume`."""
         return bool(self._inputs)
 
+    @property
+    def idle(self) -> bool:
+        """There is nothing to hand out: no chunk, no windows, no event."""
+        return not self._events and all(lane.idle for lane in self._lanes)
+
     def receive_audio(self, data: bytes) -> None:
         """Take audio bytes; any split of the same bytes gives the same finals.
 
@@ -114,7 +127,15 @@ class Session:
         Audio that does not decode fails the session: what came before it is finalised first.
         """
         if not self._ended:
-            self._offer(self._decoder.feed(data))
+            blocks = self._decoder.feed(data)
+            if self._inputs or type(blocks) is not tuple:
+                self._offer(blocks)
+                return
+            try:
+                for block in blocks:
+                    self._push(block)
+            except WavelaneError as error:
+                self._fail(error)
         elif not self._failed:
             self._complain(ErrorCode.INVALID_MESSAGE, "audio after end was ignored; open a new session for it")
 
@@ -245,6 +266,9 @@ class Session:
         self._finish(Mark.END)
 
     def _push(self, block: Block) -> None:
+        if self._mono and len(block) == 1:
+            self._lanes[0].push(block[0], self._decoder.sample_rate)
+            return
         streams = select_channels(block, self.options.channel)
         if len(streams) != len(self._lanes):
             raise WavelaneError(

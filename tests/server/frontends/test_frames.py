@@ -118,8 +118,9 @@ def test_what_is_said_seldom() -> None:
 
 
 def test_lanes() -> None:
-    ((kind, body),) = read(frames.encode_open(frames.Open(9, 2)))
-    assert (kind, frames.decode_open(memoryview(body))) == (Kind.OPEN, (9, 2))
+    for lookahead in (None, 0, 13):
+        ((kind, body),) = read(frames.encode_open(frames.Open(9, 2, lookahead)))
+        assert (kind, frames.decode_open(memoryview(body))) == (Kind.OPEN, (9, 2, lookahead))
     slots = [Slot(1, 2), Slot(3, 4)]
     ((kind, body),) = read(frames.encode_opened(frames.Opened(9, slots)))
     assert (kind, frames.decode_opened(memoryview(body))) == (Kind.OPENED, (9, slots))
