@@ -27,7 +27,7 @@ class InProcess(NullObserver):
     """A running engine whose results wait in :attr:`inbox`. A context manager.
 
     Args:
-        config: of the engine; its backlog does not limit, since whoever feeds waits for results.
+        config: of the engine; neither backlog nor capacity limit, since whoever feeds waits for results.
         model: on the device and in the precision that ``config`` names.
     """
 
@@ -36,7 +36,8 @@ class InProcess(NullObserver):
         """The deliveries of one step after the other."""
         self.steps: list[StepReport] = []
         """Of all steps since they were cleared last."""
-        self.engine = Engine(model, config.model_copy(update={"max_backlog_seconds": 1e6}), self.inbox.put, self)
+        unlimited = config.model_copy(update={"max_backlog_seconds": 1e6, "capacity": "off"})
+        self.engine = Engine(model, unlimited, self.inbox.put, self)
 
     def on_step(self, step: StepReport) -> None:
         """Keep the report."""

@@ -24,7 +24,6 @@ from wavelane.model.base import LoadedModel
 from wavelane.spec import ModelSpec
 from wavelane.work import Chunk
 
-
 logger = logging.getLogger(__name__)
 
 
