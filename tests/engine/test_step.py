@@ -1,11 +1,15 @@
 """The step as a function of two tensors against a step as plainly written: lanes are reset, padding is left out."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from fakerecorder import FakeRecorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from toymodel import SPEC, make_chunk, toy_model, toy_talker
 
 from support.golden import CHECKPOINTS, loaded
@@ -14,7 +18,10 @@ from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.metrics import GraphStats
 from wavelane.engine.runner import Runner
 from wavelane.engine.slots import Slot
+from wavelane.engine.step import COLUMNS, HEADER, DeviceStep
 from wavelane.model.base import LoadedModel, State
+from wavelane.model.checkpoint import load_model
+from wavelane.model.embedded import embedded_path
 from wavelane.work import Chunk, StepResult, Token
 
 SLOTS = 6
@@ -181,6 +188,40 @@ def test_a_step_asks_nothing_of_the_host(monkeypatch: pytest.MonkeyPatch) -> Non
             for name in ("__bool__", "__int__", "__float__", "__index__", "item", "tolist", "nonzero", "numpy"):
                 patched.setattr(torch.Tensor, name, _asked)
             step(samples, table, 1)
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations that touch a tensor of another device, as a copy from the host does."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.operations = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves((args, kwargs, result)):
+            assert not isinstance(leaf, torch.Tensor) or leaf.device.type == self.device, function
+        self.operations += 1
+        return result
+
+
+@pytest.mark.parametrize("path", [*CHECKPOINTS, embedded_path()], ids=lambda path: path.name)
+def test_a_step_is_of_one_device_and_of_fixed_shapes(path: Path) -> None:
+    """On torch's device without values, where nothing can depend on one."""
+    model = load_model(path, device="meta", dtype=torch.bfloat16)
+    for head in model.decoders:
+        step = DeviceStep(model, head, SLOTS, bounded=True)
+        for lookahead in {model.spec.lookaheads[0], model.spec.lookaheads[-1]}:
+            step.prepare(lookahead)
+            samples = torch.empty(4, step.window(lookahead), device="meta")
+            table = torch.empty(COLUMNS, 4, dtype=torch.int64, device="meta")
+            with OneDevice("meta") as watched, torch.inference_mode():
+                outputs = step(samples, table, lookahead)
+            assert watched.operations > 100
+            assert outputs.encoded.shape[:2] == (4, lookahead + 1)
+            assert outputs.encoded.dtype == torch.bfloat16
+            assert outputs.numbers.shape == (4, HEADER + 2 * outputs.confidences.shape[1])
 
 
 def _asked(*_: object) -> None:
