@@ -101,8 +101,10 @@ def age(session: Session, by: int) -> None:
     lane._sequence += by
     gate, recognition = lane._gate, lane.recognition
     if isinstance(gate, SpeechGate):
-        for name in ("_audio_at", "_judged", "_fed"):
+        for name in ("_judged", "_fed"):
             setattr(gate, name, getattr(gate, name) + by)
+        gate._audio.begin += by
+        gate._audio.end += by
         # The gate's positions count from the last flush, the detector's from there on.
         gate._origin += by // 2
         segmenter = gate._segmenter

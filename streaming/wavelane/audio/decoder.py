@@ -1,6 +1,6 @@
 """One way to every encoding: bytes in, blocks of float samples out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, Protocol
 
 import numpy as np
@@ -33,11 +33,11 @@ class AudioDecoder(Protocol):
     def channels(self) -> int:
         """Channels; known once there was a block."""
 
-    def feed(self, data: bytes) -> Iterator[Block]:
-        """Take bytes, give the blocks [channels, n] that they complete.
+    def feed(self, data: bytes) -> Iterable[Block]:
+        """Take bytes, give the blocks [channels, n] that they complete; a tuple when they are decoded already.
 
         Raises:
-            WavelaneError: INVALID_AUDIO; the decoder is of no more use.
+            WavelaneError: INVALID_AUDIO, while the blocks are iterated over; the decoder is of no more use.
         """
 
     def finish(self) -> Iterator[Block]:
@@ -54,7 +54,7 @@ class _RawDecoder:
         self.channels = channels
         self._pcm = PcmDecoder(encoding, channels)
 
-    def feed(self, data: bytes) -> Iterator[Block]:
+    def feed(self, data: bytes) -> Iterable[Block]:
         return self._pcm.feed(data)
 
     def finish(self) -> Iterator[Block]:

@@ -3,7 +3,7 @@
 Any split of the same bytes gives the same samples: what does not fill a frame (one sample of every channel) waits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +58,10 @@ class SampleFormat:
     """Samples may be NaN, infinite or out of range, and are checked."""
 
 
+_INT16, _INT16_SCALE = np.dtype("<i2"), np.float32(2.0**-15)
+
 FORMATS: dict[str, SampleFormat] = {
-    "linear16": SampleFormat(2, lambda data: np.frombuffer(data, "<i2") * np.float32(2.0**-15)),
+    "linear16": SampleFormat(2, lambda data: np.frombuffer(data, _INT16) * _INT16_SCALE),
     "float32": SampleFormat(4, lambda data: np.frombuffer(data, "<f4").astype(np.float32), floating=True),
     "mulaw": SampleFormat(1, lambda data: _MULAW[np.frombuffer(data, np.uint8)]),
     "alaw": SampleFormat(1, lambda data: _ALAW[np.frombuffer(data, np.uint8)]),
@@ -92,28 +94,28 @@ class PcmDecoder:
         self._rest = b""
         self._position = 0
 
-    def feed(self, data: bytes) -> Iterator[Block]:
+    def feed(self, data: bytes) -> Iterable[Block]:
         """Take bytes, give the frames they complete.
 
-        Yields:
-            at most one block, [channels, n]; samples before a faulty one are given before the error.
+        Returns:
+            at most one block, [channels, n]. Of integers a tuple; of floating-point samples those before a faulty one
+            are given before the error.
 
         Raises:
-            WavelaneError: INVALID_AUDIO for NaN, infinity or a magnitude above :data:`MAX_FLOAT`, naming the sample.
+            WavelaneError: INVALID_AUDIO, while the blocks are iterated over, for NaN, infinity or a magnitude above
+                :data:`MAX_FLOAT`, naming the sample.
         """
         if self._rest:
             data = self._rest + data
         whole = len(data) - len(data) % self._frame_bytes
         self._rest = data[whole:]
         if not whole:
-            return
+            return ()
         samples = self._format.convert(data if whole == len(data) else data[:whole])
         block = np.ascontiguousarray(samples.reshape(-1, self._channels).T)
-        if self._format.floating:
-            yield from checked(block, self._position)
-        else:
-            yield block
+        position = self._position
         self._position += block.shape[1]
+        return checked(block, position) if self._format.floating else (block,)
 
     def finish(self) -> None:
         """End the audio.
