@@ -55,7 +55,19 @@ def capacity(config: Config) -> list[Finding]:
     finally:
         engine.stop(drain=False)
     workers, threads = engine.parallelism
-    findings = [Finding("capacity", "engine", "info", f"{model.spec.name}: {workers} workers of {threads} threads")]
+    findings = [
+        Finding(
+            "capacity", "engine", "info", f"{model.spec.name}, {engine.backend}: {workers} workers of {threads} threads"
+        ),
+        Finding(
+            "capacity",
+            "identical results",
+            "ok" if engine.identical else "info",
+            "the same bits whoever else is served"
+            if engine.identical
+            else "confidences, and rarely a word, may depend on who else is served; setting engine.identical",
+        ),
+    ]
     for lookahead, streams in measured.items():
         chunk = (lookahead + 1) * model.spec.frame_samples / model.spec.features.sample_rate
         detail = f"{streams:.0f} streams of continuous speech in time (steps of {1000 * chunk:.0f} ms)"

@@ -200,6 +200,19 @@ def test_doctor_measures_what_the_machine_carries(monkeypatch: pytest.MonkeyPatc
     assert "/nowhere.nemo" in result.output
 
 
+@pytest.mark.parametrize(("identical", "status"), [("true", "ok"), ("false", "info")])
+def test_doctor_says_whether_results_depend_on_neighbours(
+    identical: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"CAPACITY": "off", "BACKEND": "torch", "PRECISION": "fp32", "MAX_BATCH": "4", "IDENTICAL": identical}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"WAVELANE_ENGINE__{name}", value)
+    result = CliRunner().invoke(wavelane, ["doctor", "--measure", "--json"])
+    found = {finding["name"]: finding for finding in json.loads(result.stdout)}
+    assert found["identical results"]["status"] == status
+    assert "torch fp32" in found["engine"]["detail"]
+
+
 def test_doctor_finds_what_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
