@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -23,7 +23,7 @@ from rich.console import Console
 from wavelane.bench.export import save_nemo
 from wavelane.bench.machine import usable_cores
 from wavelane.bench.shapes import PREFIX, shape_checkpoint
-from wavelane.errors import WavelaneError
+from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.measure import Point, best
 from wavelane.model.checkpoint.native import load_native
 from wavelane.model.embedded import embedded_path
@@ -276,6 +276,24 @@ def to_markdown(run: Run, took: float) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def chosen(parts: Sequence[Part], models: Sequence[str] | None, lookaheads: Sequence[int] | None) -> list[Part]:
+    """Parts of the run that were asked for; None is all.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG, there are none.
+    """
+    wanted = [
+        replace(part, lookaheads=tuple(x for x in part.lookaheads if lookaheads is None or x in lookaheads))
+        for part in parts
+        if models is None or part.model in models
+    ]
+    wanted = [part for part in wanted if part.lookaheads]
+    if not wanted:
+        have = "; ".join(f"{part.model}: {', '.join(map(str, part.lookaheads))}" for part in parts)
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"this run has no such models and lookaheads, but {have}")
+    return wanted
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -284,6 +302,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the report")
     parser.add_argument("--seconds", type=float, help="of each point (default 3; quick: 1.5)")
     parser.add_argument("--models", nargs="+", help="only these: embedded, shape:large, shape:xlarge")
+    parser.add_argument("--lookaheads", nargs="+", type=int, help="only these, where they are part of the run")
     parser.add_argument("--no-paced", dest="paced", action="store_false", help="no search in real time")
     arguments = parser.parse_args()
     begun = time.monotonic()
@@ -300,7 +319,7 @@ def main() -> None:
     sound = audio(str(MANIFEST))
     sound_file = CACHE / "audio.npy"
     np.save(sound_file, np.stack(sound))
-    parts = [part for part in (QUICK if run.quick else FULL) if part.model in (arguments.models or [part.model])]
+    parts = chosen(QUICK if run.quick else FULL, arguments.models, arguments.lookaheads)
     with workers(run.python, PEERS_ENVIRONMENT, CACHE) as peers:
         for part in parts:
             memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9
@@ -322,7 +341,7 @@ def main() -> None:
     for name, *values in ratios(run.points):
         console.print(f"[bold]{name}[/bold]")
         for heading, value in zip(HEADINGS[1:], values, strict=True):
-            console.print(f"  {heading:42} {value}", highlight=False)
+            console.print(f"  {heading:42} {value.strip('*')}", highlight=False)
     console.print(f"{stem}.json, .md and .png written in {took / 60:.1f} minutes")
 
 

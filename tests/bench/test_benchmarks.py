@@ -193,6 +193,15 @@ def test_ratios(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert alone[2:6] == ["–"] * 4
 
 
+def test_parts_of_a_run(load: Any) -> None:
+    run = load("run")
+    assert run.chosen(run.FULL, None, None) == list(run.FULL)
+    (part,) = run.chosen(run.FULL, ["shape:large"], [1, 5])
+    assert (part.model, part.lookaheads) == ("shape:large", (1,))
+    with pytest.raises(WavelaneError, match="no such models and lookaheads, but embedded: 6, 1"):
+        run.chosen(run.QUICK, ["shape:large"], None)
+
+
 def test_peers_that_are_searched_in_real_time(load: Any) -> None:
     setup = load("peer_workers").Setup
     one = setup(peer="nemo", precision="bf16", processes=1, threads=2, batch=8)

@@ -41,7 +41,9 @@ def test_a_shape_as_an_archive_is_the_same_model(tmp_path: Path) -> None:
     assert theirs.keys() == ours.keys()
     assert all(torch.equal(theirs[name], ours[name]) for name in ours)
     assert loaded.spec.vocabulary == made.spec.vocabulary
-    assert (loaded.spec.lookaheads, loaded.spec.features) == (made.spec.lookaheads, made.spec.features)
+    assert loaded.spec.features == made.spec.features
+    # NeMo takes no lookahead 3: its chunk of 4 frames does not divide a left context of 70.
+    assert loaded.spec.lookaheads == tuple(x for x in made.spec.lookaheads if x != 3)
 
 
 def test_the_embedded_model_goes_through_an_archive(tmp_path: Path) -> None:

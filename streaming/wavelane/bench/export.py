@@ -45,7 +45,7 @@ _CTC_WEIGHT = "decoder.decoder_layers.0.weight"
 
 
 def save_nemo(config: ModelConfig, weights: Weights, path: Path) -> None:
-    """Write a CTC model as NeMo 3.0 would (class ``EncDecCTCModelBPE``).
+    """Write a CTC model as NeMo 3.0 would (class ``EncDecCTCModelBPE``), with those of its lookaheads that NeMo takes.
 
     Args:
         config: of the model.
@@ -95,6 +95,8 @@ def _with_width(name: str, tensor: Tensor) -> Tensor:
 def _nemo_config(config: ModelConfig) -> dict[str, Any]:
     encoder, features = config.encoder, config.features
     contexts = [config.default_lookahead, *(x for x in config.lookaheads if x != config.default_lookahead)]
+    # NeMo refuses models whose left context is no multiple of each chunk.
+    contexts = [right for right in contexts if encoder.left_context % (right + 1) == 0]
     return {
         "sample_rate": features.sample_rate,
         "log_prediction": False,
