@@ -1,15 +1,18 @@
 """Word error rate of a model, streamed exactly as it is served, by corpus.
 
-    python training/evaluate.py MANIFEST [--model NAME_OR_PATH] [--lookahead 6 --lookahead 0] [--json OUT]
+    python training/evaluate.py MANIFEST [--model NAME_OR_PATH] [--lookahead 6 --lookahead 0]
+        [--backend torch --backend "native int8"] [--json OUT]
 
 A manifest has one JSON object a line: ``audio_filepath`` (relative to the manifest), ``text`` (lines without text are
 left out) and optionally ``corpus``. Greedy search, batch size 1, no language model. Words are compared in lower case,
 without punctuation, as they stand: no numbers or spellings are made equal.
 """
 
+import itertools
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,11 +26,17 @@ from rich.progress import track
 from rich.table import Table
 
 from wavelane.decode.words import WordBuilder
+from wavelane.engine.batching import Batch, Pending
+from wavelane.engine.native_runner import NativeRunner
+from wavelane.engine.slots import Slot
+from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
-from wavelane.model.offline import transcribe_tokens
-from wavelane.work import Samples
+from wavelane.model.offline import transcribe_tokens, windows
+from wavelane.work import Chunk, Samples, Token
+
+BACKENDS = ("torch", "native fp32", "native bf16", "native int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Score:
 
     corpus: str
     lookahead: int
+    backend: str
     utterances: int
     words: int
     substitutions: int
@@ -62,19 +72,53 @@ def normalise(text: str) -> str:
     return " ".join(re.sub(r"[^\w' ]", " ", text.lower()).split())
 
 
-def transcribe(loaded: LoadedModel, samples: Samples, lookahead: int, head: str | None) -> str:
-    """Text of a whole file, streamed."""
+Transcriber = Callable[[Samples, int], list[Token]]
+"""Pieces of a whole file, streamed at a lookahead."""
+
+
+def transcriber(loaded: LoadedModel, backend: str, head: str | None) -> Transcriber:
+    """What transcribes with ``torch`` (float32) or with the native library in a precision, say ``native int8``."""
+    if backend == "torch":
+        return lambda samples, lookahead: transcribe_tokens(loaded, samples, lookahead=lookahead, head=head)
+    runner = NativeRunner(loaded, head or loaded.spec.heads[0], 1, backend.removeprefix("native "), 0, 1)
+
+    def transcribe(samples: Samples, lookahead: int) -> list[Token]:
+        tokens: list[Token] = []
+        for number, window in enumerate(cut := windows(loaded.spec, samples, lookahead)):
+            chunk = Chunk(
+                lane=0,
+                sequence=number,
+                samples=window.samples,
+                frames=window.frames,
+                start=window.start,
+                last=number == len(cut) - 1,
+                lookahead=lookahead,
+            )
+            row = Pending(Slot(0, 0), chunk, number, 0.0, 0.0, 0.0)
+            (result,) = runner.collect(runner.launch(Batch(lookahead, (row,), 1)))
+            if isinstance(result, WavelaneError):
+                raise result
+            tokens += result.tokens
+        return tokens
+
+    return transcribe
+
+
+def text_of(loaded: LoadedModel, tokens: list[Token]) -> str:
+    """Words of a list of pieces."""
     builder = WordBuilder(loaded.spec.vocabulary, loaded.spec.frame_samples)
-    for token in transcribe_tokens(loaded, samples, lookahead=lookahead, head=head):
+    for token in tokens:
         builder.add(token, base=0)
     return builder.text
 
 
-def score(corpus: str, lookahead: int, pairs: list[tuple[str, str]]) -> Score:
+def score(corpus: str, lookahead: int, backend: str, pairs: list[tuple[str, str]]) -> Score:
     """Count errors over (reference, hypothesis) pairs."""
     result = jiwer.process_words([pair[0] for pair in pairs], [pair[1] for pair in pairs])
     words = result.hits + result.substitutions + result.deletions
-    return Score(corpus, lookahead, len(pairs), words, result.substitutions, result.deletions, result.insertions)
+    return Score(
+        corpus, lookahead, backend, len(pairs), words, result.substitutions, result.deletions, result.insertions
+    )
 
 
 @click.command()
@@ -82,6 +126,14 @@ def score(corpus: str, lookahead: int, pairs: list[tuple[str, str]]) -> Score:
 @click.option("--model", default=DEFAULT, show_default=True, help="Embedded model, .nemo archive or model folder.")
 @click.option("--lookahead", "lookaheads", type=int, multiple=True, help="May be given more than once.")
 @click.option("--head", type=click.Choice(["ctc", "rnnt"]), help="Decoder; the model's preferred one by default.")
+@click.option(
+    "--backend",
+    "backends",
+    type=click.Choice(BACKENDS),
+    multiple=True,
+    default=["torch"],
+    help="What computes; may be given more than once. torch is float32.",
+)
 @click.option("--limit", type=int, help="Take only the first utterances of each corpus.")
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write scores and hypotheses here.")
@@ -90,6 +142,7 @@ def main(
     model: str,
     lookaheads: tuple[int, ...],
     head: str | None,
+    backends: tuple[str, ...],
     limit: int | None,
     threads: int,
     output: Path | None,
@@ -106,30 +159,40 @@ def main(
         if line.get("text") and (limit is None or seen[corpus] <= limit):
             lines.append(line)
 
-    pairs: dict[tuple[str, int], list[tuple[str, str]]] = defaultdict(list)
+    transcribers = {backend: transcriber(loaded, backend, head) for backend in backends}
+    pairs: dict[tuple[str, int, str], list[tuple[str, str]]] = defaultdict(list)
     hypotheses = []
     for line in track(lines, console=Console(stderr=True)):
         samples = read_audio(manifest.parent / line["audio_filepath"], loaded.spec.features.sample_rate)
-        for lookahead in lookaheads:
+        for lookahead, backend in itertools.product(lookaheads, backends):
             reference = normalise(line["text"])
-            hypothesis = normalise(transcribe(loaded, samples, lookahead, head))
-            pairs[line["corpus"], lookahead].append((reference, hypothesis))
-            pairs["all", lookahead].append((reference, hypothesis))
+            hypothesis = normalise(text_of(loaded, transcribers[backend](samples, lookahead)))
+            pairs[line["corpus"], lookahead, backend].append((reference, hypothesis))
+            pairs["all", lookahead, backend].append((reference, hypothesis))
             hypotheses.append(
                 {
                     "audio_filepath": line["audio_filepath"],
                     "lookahead": lookahead,
+                    "backend": backend,
                     "reference": reference,
                     "hypothesis": hypothesis,
                 }
             )
 
-    scores = [score(corpus, lookahead, group) for (corpus, lookahead), group in sorted(pairs.items())]
-    table = Table("corpus", "lookahead", "utterances", "words", "WER %", "sub", "del", "ins", title=loaded.spec.name)
+    scores = [score(*key, group) for key, group in sorted(pairs.items())]
+    table = Table(
+        "corpus", "lookahead", "backend", "utterances", "words", "WER %", "sub", "del", "ins", title=loaded.spec.name
+    )
     for row in scores:
         counts = (row.substitutions, row.deletions, row.insertions)
         table.add_row(
-            row.corpus, str(row.lookahead), str(row.utterances), str(row.words), f"{row.wer:.1f}", *map(str, counts)
+            row.corpus,
+            str(row.lookahead),
+            row.backend,
+            str(row.utterances),
+            str(row.words),
+            f"{row.wer:.1f}",
+            *map(str, counts),
         )
     Console().print(table)
     if output:
