@@ -1,6 +1,7 @@
 """What is CUDA's own: how graphs are recorded, and how its libraries are set."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -54,9 +55,7 @@ class CudaRecorder:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
-        # Workspaces of libraries belong to a stream: warm-up and capture use the same one.
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool, self._stream = self._anew()
         self._free_before: int | None = None
 
     def record(self, function: Callable[[], Outputs]) -> CudaRecording:
@@ -75,11 +74,17 @@ class CudaRecorder:
                 # Other threads go on: what they do is not part of the recording and does not spoil it.
                 with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                     outputs = function()
-            finally:
-                # A recording that fails leaves its stream the current one.
+            except BaseException:
+                # A failure leaves the recording's stream the current one, and its pool as if still recorded to.
                 torch.cuda.set_stream(current)
+                self._pool, self._stream = self._anew()
+                raise
             current.wait_stream(self._stream)
         return CudaRecording(graph, outputs)
+
+    def _anew(self) -> tuple[Any, torch.cuda.Stream]:
+        # Workspaces of libraries belong to a stream: warm-up and capture use the same one.
+        return torch.cuda.graph_pool_handle(), torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def memory(self) -> int:
         """Device memory (bytes) that has gone since the first recording."""

@@ -101,8 +101,16 @@ class Graphs:
                         len(wanted),
                         self._limit,
                     )
-                    return
+                    break
                 self.record(shape)
+        stats = self.stats
+        logger.info(
+            "%d CUDA graphs captured in %.1f s, %d MiB; %d batch shapes fell back",
+            stats.captured,
+            stats.seconds,
+            stats.bytes >> 20,
+            stats.fallen_back,
+        )
 
     def known(self, shape: Shape) -> bool:
         """Whether the shape was recorded, or is known not to work."""
