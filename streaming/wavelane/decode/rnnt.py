@@ -146,20 +146,18 @@ class GreedyTransducer(nn.Module, ABC):
         frame, in_frame, emits, counts = walk.frame, walk.in_frame, walk.open, walk.counts
         rows = torch.arange(batch, device=frame.device)
         position = torch.arange(steps, device=frame.device)
-        valid = position < walk.lengths[:, None]
         flat = walk.projected.flatten(0, 1)
         ids, frames, confidences = [walk.ids], [walk.frames], [walk.confidences]
         for _ in range(rounds(steps)):
             spread = prediction.unsqueeze(1).expand(-1, steps, -1).flatten(0, 1)
             logits = self._join(flat, spread).view(batch, steps, -1)
             symbols = logits.argmax(dim=2)
-            speaks = (symbols != self.blank) & valid & (position >= frame[:, None])
+            speaks = (symbols != self.blank) & (position >= frame[:, None])
             first = torch.where(speaks, position, steps).amin(dim=1)
-            emits = first < steps
+            emits = first < walk.lengths
             at = first.clamp(max=steps - 1)
             symbol = symbols[rows, at]
-            chosen = logits[rows, at].float()
-            confidence = torch.exp(chosen[rows, symbol] - chosen.logsumexp(dim=1))
+            confidence = torch.softmax(logits[rows, at], dim=1, dtype=torch.float32)[rows, symbol]
             ids.append(symbol[:, None])
             frames.append(at[:, None])
             confidences.append(confidence[:, None])
