@@ -12,7 +12,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
-from wavelane_server.transport.stream_protocol import CONNECTION, StreamProtocol
+from wavelane_server.transport.stream_protocol import AT_ONCE, CONNECTION, StreamProtocol
 
 REQUEST = (
     b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -167,6 +167,16 @@ async def test_nothing_overtakes_what_waits() -> None:
     assert peer.wire.paused
     await peer.feed(frame(Opcode.BINARY, b"5"), [])
     assert peer.heard == [b"1", "2", b"3", b"4", b"5"]
+
+
+async def test_a_read_full_of_little_messages_is_no_reason_for_others_to_wait() -> None:
+    peer = await opened()
+    peer.protocol.data_received(frame(Opcode.BINARY, b"") * 1000)
+    assert peer.short == AT_ONCE
+    await peer.feed(b"", [])
+    await peer.feed(frame(Opcode.BINARY, b"last"), [])
+    assert len(peer.heard) == 1001
+    assert peer.heard[-1] == b"last"
 
 
 BROKEN = {

@@ -21,6 +21,9 @@ CONNECTION = "wavelane.connection"
 Offer = Callable[[bytes], bool]
 """Takes a binary message on the spot, or says that it cannot."""
 
+AT_ONCE = 32
+"""Messages taken on the spot of what one read from the socket brought; more wait until others had their turn."""
+
 _FIN, _MASKED, _LENGTH, _OPCODE, _CONTROL = 0x80, 0x80, 0x7F, 0x0F, 0x08
 _WHOLE_BINARY = 0x82
 
@@ -92,6 +95,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             data = self._head + data
             self._head = b""
         at, size = 0, len(data)
+        taken = 0
         while at < size:
             if self._through:
                 end = min(size, at + self._through)
@@ -108,8 +112,15 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             payload, length = frame
             end = payload + length
             first = data[at]
-            if first == _WHOLE_BINARY and end <= size and not self._fragmented and self._whole(data, at, payload, end):
+            if (
+                first == _WHOLE_BINARY
+                and end <= size
+                and taken < AT_ONCE
+                and not self._fragmented
+                and self._whole(data, at, payload, end)
+            ):
                 at = end
+                taken += 1
                 continue
             if not first & _CONTROL:
                 self._fragmented = not first & _FIN
