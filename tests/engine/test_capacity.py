@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavelane.engine.capacity import CostModel, StepTime, fit
+from wavelane.engine.capacity import CostModel, Slowdown, StepTime, fit
 
 seconds = st.floats(1e-5, 1.0)
 times = st.builds(StepTime, st.floats(0, 0.05), st.floats(1e-5, 0.05))
@@ -77,9 +77,9 @@ def test_what_was_not_measured_is_bounded_from_above() -> None:
 
 def test_a_slower_machine_carries_less() -> None:
     costs = model(times={0: StepTime(0.002, 0.003), 6: StepTime(0.004, 0.005)})
-    slowed = costs.slowed(2.0, {0: 1.0})
-    assert slowed.streams(0) == costs.streams(0)
-    assert slowed.streams(6) == pytest.approx(costs.streams(6) * (0.14 - 0.008) / (0.14 - 0.004) / 2)
+    slowed = costs.slowed(Slowdown(1.0, 0.01), {0: Slowdown(0.5)})
+    assert slowed.streams(0) == pytest.approx(costs.streams(0) * (0.02 - 0.001) / (0.02 - 0.002) * 2)
+    assert slowed.streams(6) == pytest.approx(costs.streams(6) * (0.14 - 0.014) / (0.14 - 0.004))
 
 
 def test_a_pinned_capacity_counts_and_what_was_measured_only_compares() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavelane.engine.load import AVERAGE_S, LATE_SECONDS, STEPS_NEEDED, LoadMeter
+from wavelane.engine.capacity import Slowdown
+from wavelane.engine.load import AVERAGE_S, LATE_SECONDS, STEPS_KEPT, STEPS_NEEDED, LoadMeter
 
 SIX = (6, None)
 AUTO = (6, (0, 13))
@@ -121,16 +122,43 @@ def test_one_slow_step_does_not_slow_the_machine_down() -> None:
     meter = LoadMeter()
     for index in range(STEPS_NEEDED - 1):
         meter.step(6, 0.05, 0.005, 1, 0, index * 0.1)
-    assert meter.slowdowns(1.5) == (1.0, {}), "too few to know"
+    assert meter.slowdowns(1.5) == (Slowdown(), {}), "too few to know"
     meter = LoadMeter()
     for index in range(40):
         meter.step(6, 5.0 if index == 20 else 0.005, 0.005, 1, 0, index * 0.1)
-    assert meter.slowdowns(4.0) == (1.0, {6: 1.0})
-    for index in range(40, 80):
+    assert meter.slowdowns(4.0) == (Slowdown(), {6: Slowdown()})
+    for index in range(40, 120):
         meter.step(6, 0.010, 0.005, 1, 0, index * 0.1)
-    assert meter.slowdowns(8.0)[1] == {6: pytest.approx(2.0)}
-    assert meter.slowdowns(8.0)[0] == pytest.approx(2.0)
-    assert meter.slowdowns(100.0) == (1.0, {}), "what was is not what is"
+    expected = Slowdown(1.0, pytest.approx(0.005), pytest.approx(2.0))
+    assert meter.slowdowns(12.0) == (expected, {6: expected})
+    assert meter.slowdowns(100.0) == (Slowdown(), {}), "what was is not what is"
+
+
+@given(
+    st.floats(1, 6),
+    st.floats(0, 0.02),
+    st.lists(st.floats(0.004, 0.05), min_size=STEPS_NEEDED, max_size=STEPS_KEPT),
+)
+def test_waiting_is_told_from_rows_that_take_longer(rate: float, wait: float, expected: list[float]) -> None:
+    meter = LoadMeter()
+    for index, time in enumerate(expected):
+        meter.step(6, rate * time + wait, time, 1, 0, index * 0.1)
+    found, _ = meter.slowdowns(7.0)
+    assert 1 <= found.rate <= found.ratio + 1e-9
+    assert found.excess >= 0
+    middle = sorted(expected)[len(expected) // 2]
+    assert found.rate * middle + found.excess == pytest.approx(rate * middle + wait, rel=0.5)
+    thirds = sorted(expected)
+    if thirds[-len(thirds) // 3] > 1.5 * thirds[len(thirds) // 3]:
+        assert found.rate == pytest.approx(rate, rel=0.05)
+        assert found.excess == pytest.approx(wait, abs=1e-3)
+
+
+def test_a_faster_machine_is_faster_at_every_size() -> None:
+    meter = LoadMeter()
+    for index in range(40):
+        meter.step(6, 0.002, 0.005, 1, 0, index * 0.1)
+    assert meter.slowdowns(4.0)[0] == Slowdown(pytest.approx(0.4), 0.0, pytest.approx(0.4))
 
 
 def test_late_means_late_for_seconds() -> None:

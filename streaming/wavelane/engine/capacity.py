@@ -25,6 +25,20 @@ class StepTime:
         return self.fixed + self.row * rows
 
 
+@dataclass(frozen=True, slots=True)
+class Slowdown:
+    """How step times differ from those measured: ``rate`` times as long, and ``excess`` seconds more."""
+
+    rate: float = 1.0
+    excess: float = 0.0
+    ratio: float = 1.0
+    """Time of the steps that were seen as a multiple of the one measured."""
+
+    def applied(self, time: StepTime) -> StepTime:
+        """The step time of now."""
+        return StepTime(time.fixed * self.rate + self.excess, time.row * self.rate)
+
+
 def fit(times: Sequence[tuple[int, float]]) -> StepTime:
     """Least squares of the relative error, with neither part below zero.
 
@@ -112,13 +126,11 @@ class CostModel:
         cycle = 0.0 if time is None else time.of(self.rows(lookahead))
         return max(self.latency * self.chunk_seconds(lookahead), 2 * cycle)
 
-    def slowed(self, factor: float, factors: Mapping[int, float]) -> "CostModel":
-        """The same where a step takes ``factor`` times as long, or what ``factors`` says for its lookahead."""
-        times = {}
-        for lookahead, time in self.times.items():
-            by = factors.get(lookahead, factor)
-            times[lookahead] = StepTime(time.fixed * by, time.row * by)
-        return replace(self, times=times)
+    def slowed(self, slowdown: Slowdown, by_lookahead: Mapping[int, Slowdown]) -> "CostModel":
+        """The same with the step times of now; ``by_lookahead`` where it is known, ``slowdown`` elsewhere."""
+        return replace(
+            self, times={at: by_lookahead.get(at, slowdown).applied(time) for at, time in self.times.items()}
+        )
 
     def share(self, lookahead: int) -> float:
         """Share of the machine that one stream takes; 0 while nothing is known."""

@@ -247,7 +247,7 @@ class Governor:
             self._costs = self._measured.slowed(slowdown, slowdowns)
             seen = Seen(
                 self._load(self._dial.position),
-                slowdown,
+                slowdown.ratio,
                 self._meter.late,
                 self._meter.busy / self._costs.workers,
             )

@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
+from wavelane.engine.capacity import Slowdown
+
 AVERAGE_S = 4.0
 """Time constant of the averages (s)."""
 
@@ -31,6 +33,12 @@ STEPS_NEEDED = 16
 
 STEPS_AGE_S = 20.0
 """Older steps (s) say nothing about now."""
+
+SPREAD = 1.3
+"""Steps of which the long ones are not so much longer than the short ones tell nothing about rows,"""
+
+WAIT_S = 0.01
+"""and up to so much (s) of what they take longer is taken for waiting."""
 
 SECONDS_KEPT = 5
 """Seconds for which it is known how many results were late."""
@@ -78,7 +86,7 @@ class LoadMeter:
         self._duty = 1.0
         self._lanes: dict[Key, int] = {}
         self._count = 0
-        self._ratios: dict[int, deque[tuple[float, float]]] = {}
+        self._steps: dict[int, deque[tuple[float, float, float]]] = {}
         self._seconds: deque[list[int]] = deque(maxlen=SECONDS_KEPT)
         self._second = 0
 
@@ -173,26 +181,25 @@ class LoadMeter:
         self.advance(now)
         self._busy += seconds / AVERAGE_S
         if expected:
-            self._ratios.setdefault(lookahead, deque(maxlen=STEPS_KEPT)).append((now, seconds / expected))
+            self._steps.setdefault(lookahead, deque(maxlen=STEPS_KEPT)).append((now, seconds, expected))
         if self._seconds:
             self._seconds[-1][0] += rows
             self._seconds[-1][1] += late
 
-    def slowdowns(self, now: float) -> tuple[float, dict[int, float]]:
-        """Time of a step now as a multiple of the one measured: the median of many, so that no single one counts.
+    def slowdowns(self, now: float) -> tuple[Slowdown, dict[int, Slowdown]]:
+        """How step times differ now from those measured: medians of many, so that no single step counts.
 
         Returns:
             of all steps together, and by lookahead where there were enough steps of one.
         """
         fresh = {
-            lookahead: [ratio for at, ratio in ratios if now - at <= STEPS_AGE_S]
-            for lookahead, ratios in self._ratios.items()
+            lookahead: [(seconds, expected) for at, seconds, expected in steps if now - at <= STEPS_AGE_S]
+            for lookahead, steps in self._steps.items()
         }
-        together = [ratio for ratios in fresh.values() for ratio in ratios]
-        return (
-            median(together) if len(together) >= STEPS_NEEDED else 1.0,
-            {lookahead: median(ratios) for lookahead, ratios in fresh.items() if len(ratios) >= STEPS_NEEDED},
-        )
+        together = [step for steps in fresh.values() for step in steps]
+        return _slowdown(together), {
+            lookahead: _slowdown(steps) for lookahead, steps in fresh.items() if len(steps) >= STEPS_NEEDED
+        }
 
     @property
     def late(self) -> bool:
@@ -230,3 +237,27 @@ class LoadMeter:
         total = self._sum(lane.key)
         total.expected = max(total.expected - lane.expected, 0.0)
         total.sent = max(total.sent - lane.sent, 0.0)
+
+
+def _slowdown(steps: list[tuple[float, float]]) -> Slowdown:
+    """What the steps (seconds, and as measured at the start) have in common.
+
+    Whether every row takes longer, or every step waits (for a core, for the interpreter), makes no difference for the
+    steps seen, and a large one for larger steps. Tukey's resistant line through the short and the long ones tells it.
+    """
+    if len(steps) < STEPS_NEEDED:
+        return Slowdown()
+    ratio = median(seconds / expected for seconds, expected in steps)
+    if ratio <= 1:
+        return Slowdown(ratio, 0.0, ratio)
+    ordered = sorted(steps, key=lambda step: step[1])
+    short, long = ordered[: len(ordered) // 3], ordered[-(len(ordered) // 3) :]
+    begin, end = (median(expected for _, expected in part) for part in (short, long))
+    if end >= SPREAD * begin:
+        rise = median(seconds for seconds, _ in long) - median(seconds for seconds, _ in short)
+        rate = rise / (end - begin)
+    else:
+        excess = median(seconds - expected for seconds, expected in steps)
+        rate = 1 + (excess - WAIT_S) / median(expected for _, expected in steps)
+    rate = min(max(rate, 1.0), ratio)
+    return Slowdown(rate, max(median(seconds - rate * expected for seconds, expected in steps), 0.0), ratio)
