@@ -90,6 +90,14 @@ def steps(script: Script, vad: str) -> int:
     return count
 
 
+def test_background_alone_takes_no_step():
+    corpus = Corpus(LOUD, 100)
+    packets = corpus.conversation(random.Random(1), 3_000.0, 0.1).packets
+    background = [packet for packet in packets if not is_speech(packet)]
+    assert len(background) > 20_000
+    assert steps(Script(background, None), "webrtc") == 0
+
+
 def test_silence_takes_no_steps():
     """Real recordings for five minutes: 40 % speech costs about half of the steps of speech that goes on.
 
