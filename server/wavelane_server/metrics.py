@@ -79,6 +79,14 @@ class EngineMetrics:
             "Batch shapes whose CUDA graph could not be captured, or gave other results than the eager step",
             registry=registry,
         )
+        self.graphs_seconds = Gauge(
+            "wavelane_cuda_graphs_capture_seconds",
+            "Time spent on capturing and checking CUDA graphs",
+            registry=registry,
+        )
+        self.graphs_bytes = Gauge(
+            "wavelane_cuda_graphs_bytes", "Device memory that CUDA graphs take", registry=registry
+        )
         self.dropped = Counter(
             "wavelane_dropped_chunks", "Chunks whose client had gone before their result", registry=registry
         )
@@ -104,6 +112,8 @@ class EngineMetrics:
         """A CUDA graph was captured, or its capture failed."""
         self.graphs.set(graphs.captured)
         self.graphs_fallen_back.set(graphs.fallen_back)
+        self.graphs_seconds.set(graphs.seconds)
+        self.graphs_bytes.set(graphs.bytes)
 
     def look(self, stats: EngineStats) -> None:
         """Take what is true now."""

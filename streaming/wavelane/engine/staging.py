@@ -49,7 +49,9 @@ class Stage:
         self._numbers = _Buffer(torch.int64, host, pinned)
         self._confidences = _Buffer(torch.float32, host, pinned)
 
-    def up(self, windows: Sequence[Samples], rows: Sequence[Row], padding: Row, shape: tuple[int, int]) -> list[Tensor]:
+    def up(
+        self, windows: Sequence[Samples], rows: Sequence[Row], padding: Row, shape: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         """Bring a batch to the device; the current stream waits for it, the host does not.
 
         Args:
@@ -70,10 +72,10 @@ class Stage:
         into[count:] = 0
         lines[:, count:] = np.array(padding, dtype=np.int64)[:, None]
         if self._uploads is None:
-            return [samples, table]
+            return samples, table
         # Allocated on this stream too: memory that others used on theirs is not written while they do.
         with torch.cuda.stream(self._uploads):
-            above = [self._samples.view(*shape), self._table.view(COLUMNS, bucket)]
+            above = self._samples.view(*shape), self._table.view(COLUMNS, bucket)
             above[0].copy_(samples, non_blocking=True)
             above[1].copy_(table, non_blocking=True)
         torch.cuda.current_stream().wait_stream(self._uploads)
