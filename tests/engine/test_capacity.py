@@ -71,6 +71,16 @@ def test_what_was_not_measured_is_bounded_from_above() -> None:
     assert costs.time(0) == costs.times[6]
     assert costs.time(13) == StepTime(0.008, 0.01)
     assert model().time(6) is None
+
+
+def test_a_measurement_that_was_disturbed_is_bounded_by_the_others() -> None:
+    honest = StepTime(0.004, 0.005)
+    assert model(times={6: StepTime(0.1, 0.2), 13: honest}).time(6) == honest
+    assert model(times={6: honest, 13: StepTime(0.1, 0.2)}).time(13) == StepTime(0.008, 0.01)
+    assert model(times={6: honest, 13: StepTime(0.007, 0.009)}).time(13) == StepTime(0.007, 0.009)
+
+
+def test_without_any_measurement_the_machine_is_unknown() -> None:
     assert not model().known
     assert model().streams(6) == math.inf
 

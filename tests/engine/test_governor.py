@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 from simulation import Simulation
 
 from wavelane.engine.capacity import StepTime
-from wavelane.engine.governor import LEAST_LIMIT, REOPEN, Correction, Gate, Seen, admit, correct, unlimited
+from wavelane.engine.governor import (
+    BUSY_ENOUGH,
+    LEAST_LIMIT,
+    MOST_DOWN,
+    PATIENCE_S,
+    REOPEN,
+    Correction,
+    Gate,
+    Seen,
+    admit,
+    correct,
+    unlimited,
+)
 
 QUICK = {
     0: StepTime(0.002, 0.0006),
@@ -39,7 +51,7 @@ def test_the_first_session_always_gets_in(gate: Gate, load: float, added: float)
     assert admit(gate, load, added, LEAST_LIMIT, 0) == (True, Gate(closed=False))
 
 
-corrections = st.builds(Correction, st.floats(0.5, 5), st.floats(LEAST_LIMIT, 1))
+corrections = st.builds(Correction, st.floats(0.5, 5), st.floats(LEAST_LIMIT, 1), st.sampled_from([0.0, 3.0]))
 
 
 @given(corrections, shares, st.floats(0.5, 5), st.booleans(), st.floats(0, 1.2), st.floats(0, 10))
@@ -51,8 +63,11 @@ def test_only_results_that_were_late_under_load_lower_the_limit(
     assert after.slowdown == slowdown
     if after.limit < before.limit:
         assert late
-        assert busy >= 0.5
-        assert after.limit <= load <= before.limit or after.limit == LEAST_LIMIT
+        assert busy >= BUSY_ENOUGH
+        assert load <= before.limit, "a load beyond the limit explains it"
+        assert elapsed >= before.patience
+        assert after.limit >= MOST_DOWN * before.limit
+        assert after.patience == PATIENCE_S
     if not late:
         assert after.limit >= before.limit
 

@@ -12,6 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+USUAL_ROWS = 8
+"""Rows of a step by which step times are compared."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
@@ -23,6 +26,10 @@ class StepTime:
     def of(self, rows: float) -> float:
         """Seconds of a step of so many rows."""
         return self.fixed + self.row * rows
+
+    def scaled(self, factor: float) -> "StepTime":
+        """``factor`` times as long."""
+        return StepTime(self.fixed * factor, self.row * factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,8 @@ class Slowdown:
 
     def applied(self, time: StepTime) -> StepTime:
         """The step time of now."""
-        return StepTime(time.fixed * self.rate + self.excess, time.row * self.rate)
+        slowed = time.scaled(self.rate)
+        return StepTime(slowed.fixed + self.excess, slowed.row)
 
 
 def fit(times: Sequence[tuple[int, float]]) -> StepTime:
@@ -99,18 +107,16 @@ class CostModel:
         return (lookahead + 1) * self.frame_seconds
 
     def time(self, lookahead: int) -> StepTime | None:
-        """The time of a step; of a lookahead that was not measured yet an upper bound, None if none was.
+        """The time of a step; None if none was measured.
 
-        The time of a step grows with the frames of its chunk, and no faster than they do.
+        A step takes no longer than one of a longer lookahead, and its time grows no faster than the frames of its
+        chunk. Both bound what was not measured, and what was measured while something else had the processor.
         """
-        if not self.times or lookahead in self.times:
-            return self.times.get(lookahead)
-        longer = [known for known in self.times if known > lookahead]
-        if longer:
-            return self.times[min(longer)]
-        nearest = max(self.times)
-        factor = (lookahead + 1) / (nearest + 1)
-        return StepTime(self.times[nearest].fixed * factor, self.times[nearest].row * factor)
+        bounds = [
+            time if known >= lookahead else time.scaled((lookahead + 1) / (known + 1))
+            for known, time in self.times.items()
+        ]
+        return min(bounds, key=lambda time: time.of(USUAL_ROWS), default=None)
 
     def rows(self, lookahead: int) -> float:
         """Rows of a step at capacity: as many as the latency wanted allows, at least one."""

@@ -25,15 +25,21 @@ TICK_S = 0.25
 """Time (s) between two looks at the load."""
 
 STEP_DOWN = 0.95
-"""When results are late, the limit falls to this share of the load."""
+"""When results are late, the limit falls to this share of the load,"""
+
+MOST_DOWN = 0.90
+"""but at once to no less than this share of itself: what is late may only be what was queued before."""
+
+PATIENCE_S = 5.0
+"""Least time (s) from one such fall to the next: late results of before must have left the picture."""
 
 RISE_PER_S = 0.02
 """How fast the limit rises again, in shares of the machine per second."""
 
-LEAST_LIMIT = 0.02
+LEAST_LIMIT = 0.05
 """The limit never falls below this: it must be able to rise again."""
 
-BUSY_ENOUGH = 0.5
+BUSY_ENOUGH = 0.85
 """Results that are late while the workers are less busy than this are not late because of the load."""
 
 REOPEN = 0.95
@@ -51,6 +57,8 @@ class Correction:
     """Time of a step as a multiple of the one measured."""
     limit: float = 1.0
     """Load that is carried in time."""
+    patience: float = 0.0
+    """Seconds for which the limit does not fall again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +79,13 @@ def correct(before: Correction, seen: Seen, elapsed: float) -> Correction:
 
     A load beyond the limit explains why results are late; only below it they show that the limit is wrong.
     """
-    if seen.late and seen.busy >= BUSY_ENOUGH and seen.load <= before.limit:
-        limit = max(STEP_DOWN * seen.load, LEAST_LIMIT)
-    elif seen.late:
-        limit = before.limit
-    else:
-        limit = min(1.0, before.limit + RISE_PER_S * elapsed)
-    return Correction(seen.slowdown, limit)
+    patience = max(before.patience - elapsed, 0.0)
+    if not seen.late:
+        return Correction(seen.slowdown, min(1.0, before.limit + RISE_PER_S * elapsed), patience)
+    if patience or seen.busy < BUSY_ENOUGH or seen.load > before.limit:
+        return Correction(seen.slowdown, before.limit, patience)
+    limit = max(STEP_DOWN * seen.load, MOST_DOWN * before.limit, LEAST_LIMIT)
+    return Correction(seen.slowdown, min(limit, before.limit), PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True)
