@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from support.frontends import front_end
 from support.serving import heard_alone, quiet, text_of
 from support.streamclients import GrpcClient, WsClient
 from wavelane.audio.channels import select_channels
@@ -39,10 +40,10 @@ async def serve() -> AsyncIterator[Callable[..., Coroutine[Any, Any, Service]]]:
     """Starts services with settings of one's own, on this event loop and free ports."""
     services: list[Service] = []
 
-    async def start(**settings: object) -> Service:
+    async def start(elsewhere: bool = False, **settings: object) -> Service:
         flags = {name.replace("__", "."): value for name, value in settings.items()}
         config = load_config(flags={"server.port": 0, "server.grpc_port": 0, "engine.threads": 1, **flags})
-        service = Service(config, load_model)
+        service = front_end(config) if elsewhere else Service(config, load_model)
         services.append(service)
         await service.start()
         return service
@@ -52,10 +53,11 @@ async def serve() -> AsyncIterator[Callable[..., Coroutine[Any, Any, Service]]]:
         await service.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(serve: Callable[..., Coroutine[Any, Any, Service]]) -> Service:
-    """A server with small limits, so that tests are quick."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["here"])
+async def service(serve: Callable[..., Coroutine[Any, Any, Service]], request: pytest.FixtureRequest) -> Service:
+    """A server with small limits, so that tests are quick; its engine is ``here``, or ``elsewhere``."""
     return await serve(
+        elsewhere=request.param == "elsewhere",
         limits__idle_timeout_s=1.0,
         limits__send_timeout_s=0.5,
         limits__send_buffer=64,

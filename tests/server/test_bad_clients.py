@@ -18,7 +18,11 @@ from wavelane_server.live import LiveSession
 from wavelane_server.service import Service
 from wavelane_server.transport import stream_protocol, websocket
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("neighbour")]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("neighbour"),
+    pytest.mark.parametrize("service", ["here", "elsewhere"], indirect=True, scope="module"),
+]
 
 Connect = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -45,14 +49,14 @@ async def test_ten_times_faster_than_real_time(
 ) -> None:
     """Held back by reading slower, and no audio is lost."""
     highest = 0
-    receive = LiveSession.receive_audio
+    account = LiveSession._account
 
-    async def watched(live: LiveSession, data: bytes) -> None:
+    def watched(live: LiveSession) -> None:
         nonlocal highest
-        await receive(live, data)
+        account(live)
         highest = max(highest, live._session.backlog_ms)
 
-    monkeypatch.setattr(LiveSession, "receive_audio", watched)
+    monkeypatch.setattr(LiveSession, "_account", watched)
     client = await connect()
     await client.configure(vad={"kind": "off"})
 

@@ -140,8 +140,14 @@ class RemoteEngine:
         answer: asyncio.Future[list[Slot]] = self._loop.create_future()
         self._opening[number] = answer
         self._link.write(encode_open(Open(number, lanes, lookahead)))
-        # Whoever stops waiting leaves the future behind, cancelled: the lanes are given back when they come.
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # Nobody waits any more. Lanes that are still to come are given back then, see _assign; these have come.
+            if not answer.cancelled() and answer.exception() is None:
+                for slot in answer.result():
+                    self.close(slot)
+            raise
 
     def submit(self, slot: Slot, chunk: Chunk) -> None:
         """See :class:`wavelane_server.engines.EngineClient`. Raises INTERNAL for a lane that is gone."""

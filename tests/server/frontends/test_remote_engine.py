@@ -163,6 +163,25 @@ async def test_an_opening_that_nobody_waits_for_gives_its_lanes_back(tmp_path: P
         await rig.lanes(0)
 
 
+async def test_an_opening_that_is_given_up_as_its_answer_comes_gives_its_lanes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as rig:
+        front = await rig.front_end()
+        opening = asyncio.create_task(front.engine.open(2))
+        assign = front.engine._assign
+
+        def assign_and_cancel(request: int, slots: list[Slot]) -> None:
+            assign(request, slots)
+            opening.cancel()
+
+        monkeypatch.setattr(front.engine, "_assign", assign_and_cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await rig.lanes(0)
+        assert not front.engine._lanes
+
+
 async def test_a_front_end_that_dies_takes_its_own_lanes_along(tmp_path: Path) -> None:
     async with serving(tmp_path) as rig:
         dying, living = await rig.front_end(), await rig.front_end()
