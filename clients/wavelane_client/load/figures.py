@@ -73,7 +73,7 @@ async def measure_figures(
         Plain values; :func:`to_markdown` makes tables of them.
     """
     manifest = manifest or _repository_manifest()
-    arguments = ("--log-level", "warning", "--max-sessions", str(LANES), *arguments)
+    arguments = ("--log-level", "warning", "--max-sessions", str(LANES), "--engine-capacity", "off", *arguments)
     figures: dict[str, Any] = {
         "machine": describe_machine(),
         "audio": manifest or "the bundled recording",

@@ -38,6 +38,13 @@ class Scrape:
         """Sum of the samples that have these labels."""
         return sum(value for its, value in self._samples[name] if labels.items() <= its.items())
 
+    def by_label(self, name: str, label: str) -> dict[str, float]:
+        """The samples added up by the value of one label."""
+        sums: dict[str, float] = defaultdict(float)
+        for its, value in self._samples[name]:
+            sums[its.get(label, "")] += value
+        return dict(sums)
+
     def buckets(self, name: str, **labels: str) -> dict[float, float]:
         """Cumulative counts of a histogram by upper bound."""
         counts: dict[float, float] = defaultdict(float)
