@@ -127,11 +127,11 @@ class Engine:
         """Whether a stream's results are promised to be the same, bit for bit, whoever else is served.
 
         With torch they depend on other streams through the shape of a step and the place in it, so they do not with
-        ``engine.identical``, if :meth:`warm_up` finds all rows of its one shape alike; with the native library and CTC
-        they never do.
+        ``engine.identical``, if :meth:`warm_up` finds all rows of its one shape alike; with the native library they
+        never do.
         """
         if isinstance(self._runner, NativeRunner):
-            return self._runner.identical
+            return True
         return self._config.identical and self._alike
 
     @property

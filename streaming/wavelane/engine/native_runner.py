@@ -1,8 +1,8 @@
 """Steps batches with the native CPU library (:mod:`wavelane.native`).
 
 A step is one call that holds no interpreter lock, so steps of several workers and the event loop never wait for each
-other. Rows are computed one like the other whatever their number: there is no padding, and with CTC a stream's results
-are bit for bit the same whoever else is served, in every precision.
+other. Rows are computed one like the other whatever their number: there is no padding, and a stream's results are bit
+for bit the same whoever else is served, in every precision.
 """
 
 import logging
@@ -10,19 +10,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from wavelane.engine.base import Outcome
 from wavelane.engine.batching import Batch
 from wavelane.engine.faults import not_finite
-from wavelane.engine.states import StatePool
-from wavelane.model.base import Decoder, Encoded, LoadedModel
-from wavelane.model.encoder import Encoder
+from wavelane.model.base import LoadedModel
 from wavelane.native.library import PARTS
 from wavelane.native.model import NativeModel, Scratch
 from wavelane.work import Chunk, StepResult, Token
@@ -41,9 +37,9 @@ class Finished:
     """[B]"""
     counts: NDArray[np.int32]
     """[B]"""
-    ids: NDArray[np.integer[Any]]
+    ids: NDArray[np.int32]
     """[B, U]"""
-    frames: NDArray[np.integer[Any]]
+    frames: NDArray[np.int64]
     """[B, U] encoder frames since the start of the stream"""
     confidences: NDArray[np.float32]
     """[B, U]"""
@@ -57,7 +53,7 @@ class NativeRunner:
 
     Args:
         model: in float32 on a CPU.
-        head: name of the decoder. CTC is decoded in the library, other heads with the model's own decoder.
+        head: name of the decoder.
         slots: number of lanes.
         precision: see :class:`wavelane.native.model.NativeModel`.
         workers: threads that launch.
@@ -70,29 +66,17 @@ class NativeRunner:
         self._spec = model.spec
         self._largest = largest
         self._slots = slots
-        self._ctc = head == "ctc" and not model.spec.prompts
         # Behind the lanes of streams, each worker has some to warm up and to measure with.
-        lanes = slots + (workers + 1) * largest
-        self._native = NativeModel(model, precision, lanes, ctc=self._ctc)
-        self._encoder = model.encoder
-        self._decoder: Decoder | None = None if self._ctc else model.decoders[head]
-        with torch.inference_mode():
-            state = {} if self._decoder is None else self._decoder.init_state(1)
-            self._decoder_pool = StatePool(state, lanes)
+        self._native = NativeModel(model, precision, slots + (workers + 1) * largest, head)
         self._local = threading.local()
         self._scratches: list[Scratch] = []
         self._host_seconds: list[list[float]] = []
         self._lock = threading.Lock()
 
     @property
-    def identical(self) -> bool:
-        """Whether a stream's results do not depend on other streams, bit for bit."""
-        return self._ctc
-
-    @property
     def bytes_per_lane(self) -> int:
         """Memory of one lane's state (bytes)."""
-        return self._native.bytes_per_lane + self._decoder_pool.bytes_per_lane
+        return self._native.bytes_per_lane
 
     def launch(self, batch: Batch) -> Finished:
         """Compute a step."""
@@ -103,15 +87,9 @@ class NativeRunner:
             rows = [(spare + i, self._silence(batch.lookahead)) for i in range(min(batch.bucket, self._largest))]
         before = scratch.seconds_inside
         stepped = scratch.step(batch.lookahead, rows)
-        ids: NDArray[np.integer[Any]]
-        frames: NDArray[np.integer[Any]]
-        if stepped.encoded is None:
-            counts, ids, frames, confidences = stepped.counts, stepped.ids, stepped.frames, stepped.confidences
-        else:
-            with torch.inference_mode():
-                counts, ids, frames, confidences = self._decode(rows, stepped.encoded, stepped.lengths)
+        frames = stepped.frames + stepped.positions[:, None]
         finished = Finished(
-            batch, stepped.lengths, stepped.finite, counts, ids, frames + stepped.positions[:, None], confidences
+            batch, stepped.lengths, stepped.finite, stepped.counts, stepped.ids, frames, stepped.confidences
         )
         host[0] += perf_counter() - begin - (scratch.seconds_inside - before)
         return finished
@@ -192,28 +170,3 @@ class NativeRunner:
             last=False,
             lookahead=lookahead,
         )
-
-    def _decode(
-        self, rows: Sequence[tuple[int, Chunk]], encoded: NDArray[np.float32], lengths: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Counts, ids, frames within the step and confidences from the model's own decoder."""
-        assert self._decoder is not None
-        pool = self._decoder_pool
-        source = torch.tensor([pool.blank if chunk.start else lane for lane, chunk in rows])
-        target = torch.tensor([lane for lane, _ in rows])
-        frames = Encoded(torch.from_numpy(encoded), torch.from_numpy(lengths).to(torch.int64))
-        if self._spec.prompts:
-            assert isinstance(self._encoder, Encoder)
-            frames = self._encoder.apply_prompt(frames, self._prompts(rows))
-        emissions, state = self._decoder.step(frames, pool.gather(source))
-        pool.scatter(target, state)
-        return (
-            emissions.counts.to(torch.int32).numpy(),
-            emissions.ids.numpy(),
-            emissions.frames.numpy(),
-            emissions.confidences.numpy(),
-        )
-
-    def _prompts(self, rows: Sequence[tuple[int, Chunk]]) -> Tensor:
-        default = self._spec.default_prompt or 0
-        return torch.tensor([default if chunk.prompt is None else chunk.prompt for _, chunk in rows])

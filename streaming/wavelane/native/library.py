@@ -17,6 +17,9 @@ PARTS = ("features", "subsampling", "feed_forward", "attention", "convolution", 
 PRECISIONS = {"fp32": 0, "bf16": 1, "int8": 2}
 """Precisions of the library, by the names that settings use."""
 
+HEADS = {None: 0, "ctc": 1, "rnnt": 2}
+ACTIVATIONS = {"relu": 0, "tanh": 1, "sigmoid": 2}
+
 BUILDS = {
     "avx512_bf16": ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_bf16"),
     "avx512_vnni": ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"),
@@ -47,8 +50,16 @@ class Shape(ctypes.Structure):
         ("layer_norm", c_int32),
         ("mask_before_start", c_int32),
         ("padded_tail", c_int32),
+        ("head", c_int32),
         ("symbols", c_int32),
         ("blank", c_int32),
+        ("prompts", c_int32),
+        ("prompt_hidden", c_int32),
+        ("hidden", c_int32),
+        ("lstm_layers", c_int32),
+        ("joint", c_int32),
+        ("max_symbols", c_int32),
+        ("activation", c_int32),
     )
 
 
@@ -58,11 +69,13 @@ class Rows(ctypes.Structure):
     _fields_ = (
         ("rows", c_int32),
         ("chunk", c_int32),
+        ("room", c_int32),
         ("lanes", LONGS),
         ("samples", POINTER(FLOATS)),
         ("frames", INTS),
         ("start", BYTES),
         ("last", BYTES),
+        ("prompts", INTS),
         ("lengths", INTS),
         ("positions", LONGS),
         ("finite", BYTES),
@@ -92,29 +105,51 @@ def processor() -> frozenset[str]:
     return frozenset(flags.partition(":")[2].split())
 
 
-def missing() -> str | None:
-    """Why the library cannot be used on this machine; None if it can."""
+@functools.cache
+def best_build() -> tuple[str | None, str]:
+    """Name of the build that this machine uses; or None, and why there is none."""
     usable = [build for build, needs in BUILDS.items() if processor().issuperset(needs)]
     if not usable:
-        return "this processor has no AVX-512 VNNI (or the system does not say)"
-    if not any(path_of(build).exists() for build in usable):
-        return "the library was not compiled when Wavelane was installed; install g++ and install Wavelane again"
-    return None
+        return None, "this processor has no AVX-512 VNNI (or the system does not say)"
+    for build in usable:
+        if path_of(build).exists():
+            try:
+                open_build(build)
+            except (OSError, AttributeError) as error:
+                return None, f"the library cannot be used ({error}); install Wavelane again"
+            return build, ""
+    return None, "the library was not compiled when Wavelane was installed; install g++ and install Wavelane again"
 
 
-@functools.cache
+def missing() -> str | None:
+    """Why the library cannot be used on this machine; None if it can."""
+    build, reason = best_build()
+    return None if build else reason
+
+
 def library() -> ctypes.CDLL:
     """The best build for this machine.
 
     Raises:
         RuntimeError: there is none, see :func:`missing`.
     """
-    reason = missing()
-    if reason is not None:
+    build, reason = best_build()
+    if build is None:
         raise RuntimeError(reason)
-    build = next(name for name, needs in BUILDS.items() if processor().issuperset(needs) and path_of(name).exists())
+    return open_build(build)
+
+
+@functools.cache
+def open_build(build: str) -> ctypes.CDLL:
+    """Load a build.
+
+    Raises:
+        OSError: it is not there, or was compiled from other sources than these.
+        AttributeError: the same.
+    """
     lib = ctypes.CDLL(str(path_of(build)))
     for name, result, arguments in (
+        ("layout", c_int64, (c_int,)),
         ("create", c_void_p, (POINTER(Shape),)),
         ("destroy", None, (c_void_p,)),
         ("load", c_int, (c_void_p, c_char_p, c_int, FLOATS, c_int64)),
@@ -130,6 +165,8 @@ def library() -> ctypes.CDLL:
         function = getattr(lib, f"wavelane_{name}")
         function.restype = result
         function.argtypes = arguments
+    if [lib.wavelane_layout(which) for which in (0, 1)] != [ctypes.sizeof(Shape), ctypes.sizeof(Rows)]:
+        raise OSError("it was compiled from other sources")
     return lib
 
 

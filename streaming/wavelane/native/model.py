@@ -12,12 +12,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wavelane.decode.ctc import CtcDecoder
+from wavelane.decode.rnnt import RnntDecoder
 from wavelane.frontend.mel import LogMel
 from wavelane.model.attention import sinusoids, visible
 from wavelane.model.base import LoadedModel
 from wavelane.model.encoder import Encoder
 from wavelane.model.stack import Layer
-from wavelane.native.library import BYTES, FLOATS, INTS, LONGS, PARTS, PRECISIONS, Rows, Shape, library, missing
+from wavelane.native.library import (
+    ACTIVATIONS,
+    BYTES,
+    FLOATS,
+    HEADS,
+    INTS,
+    LONGS,
+    PARTS,
+    PRECISIONS,
+    Rows,
+    Shape,
+    library,
+    missing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,13 +63,13 @@ class Stepped:
     finite: NDArray[np.bool_]
     """[B]"""
     encoded: NDArray[np.float32] | None
-    """[B, T, d_model]"""
+    """[B, T, d_model], if asked for"""
     ids: NDArray[np.int32]
-    """[B, T]"""
+    """[B, U]"""
     frames: NDArray[np.int32]
-    """[B, T] within this step"""
+    """[B, U] within this step"""
     confidences: NDArray[np.float32]
-    """[B, T]"""
+    """[B, U]"""
     counts: NDArray[np.int32]
     """[B]"""
 
@@ -68,10 +82,11 @@ class NativeModel:
         precision: ``fp32``, ``bf16`` (weights and activations of products) or ``int8`` (weights and activations of the
             layers' products, with a scale for each output and each frame; bfloat16 around them).
         lanes: streams that it has memory for.
-        ctc: whether to decode CTC; otherwise steps give encoder frames.
+        head: ``ctc`` or ``rnnt``: what to decode with, greedily; None: not at all.
     """
 
-    def __init__(self, model: LoadedModel, precision: str, lanes: int, *, ctc: bool) -> None:
+    def __init__(self, model: LoadedModel, precision: str, lanes: int, head: str | None) -> None:
+        self._model: int = 0
         reason = unsupported(model)
         if reason is not None:
             raise ValueError(reason)
@@ -80,11 +95,12 @@ class NativeModel:
         self._encoder = model.encoder
         self._library = library()
         self.spec = model.spec
-        self.ctc = ctc
-        decoder = model.decoders["ctc"] if ctc else None
-        assert decoder is None or isinstance(decoder, CtcDecoder)
+        decoder = None if head is None else model.decoders[head]
+        assert decoder is None or isinstance(decoder, (CtcDecoder, RnntDecoder))
+        self.pieces = 1 if decoder is None else _most(decoder)
+        """That an encoder frame may emit."""
         shape = self._shape(precision, decoder)
-        self._model: int = self._library.wavelane_create(byref(shape))
+        self._model = self._library.wavelane_create(byref(shape))
         if not self._model:
             raise ValueError("the native library refuses the model's shape")
         try:
@@ -116,8 +132,13 @@ class NativeModel:
         """Working memory of one thread."""
         return Scratch(self, self._library.wavelane_scratch(self._model))
 
-    def _shape(self, precision: str, decoder: CtcDecoder | None) -> Shape:
+    def _shape(self, precision: str, decoder: CtcDecoder | RnntDecoder | None) -> Shape:
         encoder, features = self._encoder.config, self.spec.features
+        prompt = self._encoder.prompt
+        shape = _head_shape(decoder)
+        if prompt is not None:
+            table = prompt.get_buffer("table")
+            shape |= {"prompts": table.shape[0], "prompt_hidden": table.shape[1]}
         return Shape(
             precision=PRECISIONS[precision],
             n_mels=features.n_mels,
@@ -138,8 +159,7 @@ class NativeModel:
             layer_norm=encoder.conv_norm == "layer_norm",
             mask_before_start=encoder.mask_before_start,
             padded_tail=self.spec.tail == "padded",
-            symbols=decoder.weight.shape[0] if decoder else 0,
-            blank=decoder.blank if decoder else 0,
+            **shape,
         )
 
     def _load(self, name: str, layer: int, parts: "Sequence[Tensor]") -> None:
@@ -183,17 +203,21 @@ class Scratch:
         self._library.wavelane_seconds(self._owner._model, self._handle, values)
         return dict(zip(PARTS, values, strict=True))
 
-    def step(self, lookahead: int, rows: "Sequence[tuple[int, Chunk]]") -> Stepped:
+    def step(self, lookahead: int, rows: "Sequence[tuple[int, Chunk]]", *, encoded: bool = False) -> Stepped:
         """Advance lanes by a chunk each; releases the interpreter lock.
 
         Args:
             lookahead: of all rows.
             rows: lane and chunk of each; no lane twice, and in no other step at the same time.
+            encoded: whether to give the encoder's frames.
         """
         owner, count, chunk = self._owner, len(rows), lookahead + 1
         table = np.array([(lane, row.frames, row.start, row.last) for lane, row in rows], dtype=np.int64).reshape(-1, 4)
         lanes = np.ascontiguousarray(table[:, 0])
         frames = table[:, 1].astype(np.int32)
+        default = owner.spec.default_prompt or 0
+        prompts = np.array([default if row.prompt is None else row.prompt for _, row in rows], dtype=np.int32)
+        room = chunk * owner.pieces
         start, last = table[:, 2].astype(np.uint8), table[:, 3].astype(np.uint8)
         windows = [np.ascontiguousarray(row.samples, dtype=np.float32) for _, row in rows]
         samples = np.array([window.ctypes.data for window in windows], dtype=np.uint64)
@@ -201,20 +225,22 @@ class Scratch:
             lengths=np.empty(count, dtype=np.int32),
             positions=np.empty(count, dtype=np.int64),
             finite=np.empty(count, dtype=np.bool_),
-            encoded=None if owner.ctc else np.empty((count, chunk, owner._encoder.config.d_model), dtype=np.float32),
-            ids=np.empty((count, chunk), dtype=np.int32),
-            frames=np.empty((count, chunk), dtype=np.int32),
-            confidences=np.empty((count, chunk), dtype=np.float32),
+            encoded=np.empty((count, chunk, owner._encoder.config.d_model), dtype=np.float32) if encoded else None,
+            ids=np.empty((count, room), dtype=np.int32),
+            frames=np.empty((count, room), dtype=np.int32),
+            confidences=np.empty((count, room), dtype=np.float32),
             counts=np.zeros(count, dtype=np.int32),
         )
         batch = Rows(
             rows=count,
             chunk=chunk,
+            room=room,
             lanes=_pointer(lanes, LONGS),
             samples=_pointer(samples, ctypes.POINTER(FLOATS)),
             frames=_pointer(frames, INTS),
             start=_pointer(start, BYTES),
             last=_pointer(last, BYTES),
+            prompts=_pointer(prompts, INTS),
             lengths=_pointer(out.lengths, INTS),
             positions=_pointer(out.positions, LONGS),
             finite=_pointer(out.finite, BYTES),
@@ -222,7 +248,7 @@ class Scratch:
             ids=_pointer(out.ids, INTS),
             frames_of_ids=_pointer(out.frames, INTS),
             confidences=_pointer(out.confidences, FLOATS),
-            counts=_pointer(out.counts, INTS) if owner.ctc else None,
+            counts=_pointer(out.counts, INTS),
         )
         begin = perf_counter()
         self._library.wavelane_step(owner._model, self._handle, byref(batch))
@@ -234,6 +260,27 @@ def _pointer(array: NDArray[Any], kind: Any) -> Any:
     return ctypes.cast(array.ctypes.data, kind)
 
 
+def _most(decoder: CtcDecoder | RnntDecoder) -> int:
+    return 1 if isinstance(decoder, CtcDecoder) else decoder.max_symbols
+
+
+def _head_shape(decoder: CtcDecoder | RnntDecoder | None) -> dict[str, int]:
+    """Fields of :class:`Shape` that a decoder fills."""
+    if decoder is None:
+        return {}
+    shape = {"head": HEADS[decoder.name], "blank": decoder.blank, "max_symbols": _most(decoder)}
+    if isinstance(decoder, CtcDecoder):
+        return shape | {"symbols": decoder.weight.shape[0]}
+    config = decoder.config
+    return shape | {
+        "symbols": decoder.get_buffer("embedding").shape[0],
+        "hidden": config.hidden,
+        "lstm_layers": config.layers,
+        "joint": config.joint,
+        "activation": ACTIVATIONS[config.activation],
+    }
+
+
 def _layers(encoder: Encoder) -> "list[Layer]":
     return [layer for layer in encoder.layers if isinstance(layer, Layer)]
 
@@ -243,7 +290,7 @@ def _norm(norm: nn.LayerNorm) -> "tuple[Tensor, Tensor]":
 
 
 def _weights(
-    encoder: Encoder, front_end: LogMel, ctc: CtcDecoder | None
+    encoder: Encoder, front_end: LogMel, decoder: CtcDecoder | RnntDecoder | None
 ) -> "Iterator[tuple[str, int, tuple[Tensor, ...]]]":
     """Name, layer (-1: none) and parts of everything that ``wavelane_load`` takes; weights before their biases."""
     spec = front_end.spec
@@ -272,5 +319,17 @@ def _weights(
             yield "convolution.norm", i, (convolution.norm, convolution.norm_bias)
         yield "convolution.pointwise2", i, (convolution.pointwise2, convolution.pointwise2_bias)
         yield "norm", i, _norm(layer.norm)
-    if ctc is not None:
-        yield "ctc", -1, (ctc.weight, ctc.bias)
+    if encoder.prompt is not None:
+        prompt = encoder.prompt.get_buffer
+        yield "prompt.inner", -1, (prompt("inner"),)
+        yield "prompt.table", -1, (prompt("table"),)
+        yield "prompt.outer", -1, (prompt("outer"), prompt("outer_bias"))
+    if isinstance(decoder, CtcDecoder):
+        yield "ctc", -1, (decoder.weight, decoder.bias)
+    elif decoder is not None:
+        head = decoder.get_buffer
+        yield "embedding", -1, (head("embedding"),)
+        for i in range(decoder.config.layers):
+            yield "lstm", i, (head(f"lstm{i}"), head(f"lstm{i}_bias"))
+        for name in ("encoder", "prediction", "out"):
+            yield f"joint.{name}", -1, (head(f"joint_{name}"), head(f"joint_{name}_bias"))

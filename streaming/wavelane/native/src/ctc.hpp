@@ -1,16 +1,9 @@
 // Greedy CTC as wavelane.decode.ctc has it: the best symbol of each frame, runs collapsed, blanks dropped.
 #pragma once
 
-#include "product.hpp"
+#include "best.hpp"
 
 namespace wavelane {
-
-struct Pieces {
-  int32_t* ids;         // [chunk]
-  int32_t* frames;      // [chunk], within this step
-  float* confidences;   // [chunk]
-  int32_t* count;
-};
 
 template <class P>
 class Ctc {
@@ -38,7 +31,7 @@ class Ctc {
     for (int t = 0; t < length; ++t) {
       int id;
       float probability;
-      best(s.scores.get() + (first + t) * line(), id, probability);
+      best_symbol<P::kExact>(s.scores.get() + (first + t) * line(), symbols, id, probability);
       if (id != previous) {
         emits = id != blank;
         if (emits) {
@@ -58,28 +51,6 @@ class Ctc {
 
  private:
   long line() const { return round_up(symbols, kLanes); }
-
-  void best(const float* scores, int& id, float& probability) const {
-    Floats peak = _mm512_set1_ps(-INFINITY);
-    Words where = _mm512_setzero_si512();
-    Words index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    for (int c = 0; c < symbols; c += kLanes) {
-      const Floats x = _mm512_loadu_ps(scores + c);
-      const __mmask16 better = _mm512_mask_cmp_ps_mask(first_lanes(symbols - c), x, peak, _CMP_GT_OQ);
-      peak = _mm512_mask_mov_ps(peak, better, x);
-      where = _mm512_mask_mov_epi32(where, better, index);
-      index = _mm512_add_epi32(index, _mm512_set1_epi32(kLanes));
-    }
-    const float top = _mm512_reduce_max_ps(peak);
-    const Floats tops = _mm512_set1_ps(top);
-    id = _mm512_mask_reduce_min_epi32(_mm512_cmp_ps_mask(peak, tops, _CMP_EQ_OQ), where);
-    Floats sum = _mm512_setzero_ps();
-    for (int c = 0; c < symbols; c += kLanes) {
-      const Floats e = exponential<P::kExact>(_mm512_sub_ps(_mm512_loadu_ps(scores + c), tops));
-      sum = _mm512_mask_add_ps(sum, first_lanes(symbols - c), sum, e);
-    }
-    probability = 1.0f / _mm512_reduce_add_ps(sum);
-  }
 };
 
 }  // namespace wavelane

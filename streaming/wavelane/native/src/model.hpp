@@ -10,9 +10,13 @@
 #include "features.hpp"
 #include "layer.hpp"
 #include "native.h"
+#include "prompt.hpp"
+#include "rnnt.hpp"
 #include "subsampling.hpp"
 
 namespace wavelane {
+
+enum Head { kNone, kCtc, kRnnt };
 
 // What precision a model has is hidden behind this.
 class AnyModel {
@@ -60,6 +64,16 @@ class Model final : public AnyModel {
     subsampling_.d_model = c.d_model;
     ctc_.symbols = c.symbols;
     ctc_.blank = c.blank;
+    prompt_.hidden = c.prompt_hidden;
+    prompt_.count = c.prompts;
+    prompt_.d_model = c.d_model;
+    rnnt_.symbols = c.symbols;
+    rnnt_.blank = c.blank;
+    rnnt_.hidden = c.hidden;
+    rnnt_.layers = c.lstm_layers;
+    rnnt_.joint = c.joint;
+    rnnt_.max_symbols = c.max_symbols;
+    rnnt_.activation = static_cast<Activation>(c.activation);
     layers_.resize(c.layers);
   }
   ~Model() override {
@@ -86,6 +100,22 @@ class Model final : public AnyModel {
       subsampling_.load_out(data, data + d * inputs);
     } else if (is("ctc", config_.symbols * (d + 1))) {
       ctc_.head.pack(data, data + config_.symbols * d, config_.symbols, static_cast<int>(d));
+    } else if (const long p = config_.prompt_hidden; is("prompt.inner", p * d)) {
+      prompt_.inner.pack(data, nullptr, config_.prompt_hidden, static_cast<int>(d));
+    } else if (is("prompt.table", p * config_.prompts)) {
+      prompt_.load_table(data);
+    } else if (is("prompt.outer", d * p + d)) {
+      prompt_.outer.pack(data, data + d * p, static_cast<int>(d), config_.prompt_hidden);
+    } else if (const long h = config_.hidden, j = config_.joint; is("embedding", config_.symbols * h)) {
+      rnnt_.load_embedding(data);
+    } else if (name == "lstm" && i >= 0 && i < config_.lstm_layers && count == 8 * h * h + 4 * h) {
+      rnnt_.load_lstm(i, data, data + 8 * h * h);
+    } else if (is("joint.encoder", j * d + j)) {
+      rnnt_.encoder.pack(data, data + j * d, config_.joint, static_cast<int>(d));
+    } else if (is("joint.prediction", j * h + j)) {
+      rnnt_.prediction.pack(data, data + j * h, config_.joint, config_.hidden);
+    } else if (is("joint.out", config_.symbols * (j + 1))) {
+      rnnt_.out.pack(data, data + config_.symbols * j, config_.symbols, config_.joint);
     } else if (i < 0 || i >= static_cast<int>(layers_.size())) {
       return false;
     } else {
@@ -144,6 +174,7 @@ class Model final : public AnyModel {
   }
 
   bool open(long lanes) override {
+    if (config_.head == kRnnt) rnnt_.ready();
     size_ = static_cast<size_t>(lanes) * bytes_per_lane();
     // Committed by the operating system page by page, as streams come.
     void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -182,6 +213,7 @@ class Model final : public AnyModel {
     subsampling_.project(frames, x, shape_.stride, s.subsampling);
     s.clock.lap(Part::subsampling);
     run_layers(batch, plan, x, s);
+    if (config_.prompts > 0) prompt_.apply(x, batch.rows, size, shape_.stride, batch.prompts, s.prompt);
     finish(batch, x, s);
     s.clock.lap(Part::decoder);
   }
@@ -207,16 +239,23 @@ class Model final : public AnyModel {
     typename Subsampling<A>::Scratch subsampling;
     LayerScratch<P> layer;
     typename Ctc<A>::Scratch ctc;
+    typename Rnnt<A>::Scratch rnnt;
+    typename Prompt<A>::Scratch prompt;
+    std::vector<Pieces> pieces;
+    std::vector<float*> memories;
     std::vector<Window> windows;
     std::vector<LayerState> states;
   };
 
   long past_bytes() const { return static_cast<long>(shape_.kernel - 1) * shape_.stride * static_cast<long>(sizeof(float)); }
   long head_bytes() const {
-    return (static_cast<long>(sizeof(Lane)) + static_cast<long>(kHistory) * config_.n_mels * static_cast<long>(sizeof(float)) + 63) / 64 * 64;
+    const long floats = static_cast<long>(kHistory) * config_.n_mels + rnnt_.state_size();
+    return (static_cast<long>(sizeof(Lane)) + floats * static_cast<long>(sizeof(float)) + 63) / 64 * 64;
   }
   Lane& lane_of(long lane) const { return *reinterpret_cast<Lane*>(memory_ + lane * bytes_per_lane()); }
   float* history_of(long lane) const { return reinterpret_cast<float*>(memory_ + lane * bytes_per_lane() + sizeof(Lane)); }
+  // Of the prediction network.
+  float* memory_of(long lane) const { return history_of(lane) + static_cast<long>(kHistory) * config_.n_mels; }
   LayerState state_of(long lane, int layer) const {
     const long each = (attention_.key_groups() + attention_.value_groups()) * static_cast<long>(sizeof(Group)) + past_bytes();
     char* at = memory_ + lane * bytes_per_lane() + head_bytes() + layer * each;
@@ -250,6 +289,7 @@ class Model final : public AnyModel {
       const bool start = batch.start[row] != 0;
       if (start) {
         lane = Lane{0, 0, 0, config_.blank, 0};
+        if (config_.head == kRnnt) rnnt_.reset(memory_of(index));
         std::memset(history_of(index), 0, sizeof(float) * kHistory * mels);
         for (size_t i = 0; i < layers_.size(); ++i) std::memset(state_of(index, static_cast<int>(i)).past, 0, past_bytes());
       }
@@ -322,7 +362,19 @@ class Model final : public AnyModel {
 
   void finish(const wavelane_batch& batch, const float* x, Scratch& s) const {
     const int size = batch.chunk;
-    if (ctc_.symbols > 0 && batch.counts != nullptr) ctc_.score(x, batch.rows * size, shape_.stride, shape_.d_model, s.ctc);
+    s.pieces.resize(batch.rows);
+    for (int row = 0; row < batch.rows && config_.head != kNone; ++row) {
+      const long at = static_cast<long>(row) * batch.room;
+      s.pieces[row] = {batch.ids + at, batch.frames_of_ids + at, batch.confidences + at, batch.counts + row};
+    }
+    if (config_.head == kCtc) {
+      ctc_.score(x, batch.rows * size, shape_.stride, shape_.d_model, s.ctc);
+    } else if (config_.head == kRnnt) {
+      s.memories.resize(batch.rows);
+      for (int row = 0; row < batch.rows; ++row) s.memories[row] = memory_of(batch.lanes[row]);
+      rnnt_.decode(x, batch.rows, size, shape_.stride, shape_.d_model, [&](int row) { return s.windows[row].length; },
+                   s.memories.data(), s.pieces.data(), s.rnnt);
+    }
     for (int row = 0; row < batch.rows; ++row) {
       Lane& lane = lane_of(batch.lanes[row]);
       const int length = s.windows[row].length;
@@ -337,11 +389,7 @@ class Model final : public AnyModel {
                       sizeof(float) * shape_.d_model);
         }
       }
-      if (ctc_.symbols > 0 && batch.counts != nullptr) {
-        const Pieces pieces{batch.ids + row * size, batch.frames_of_ids + row * size, batch.confidences + row * size,
-                            batch.counts + row};
-        ctc_.decode(row * size, length, lane.last, pieces, s.ctc);
-      }
+      if (config_.head == kCtc) ctc_.decode(row * size, length, lane.last, s.pieces[row], s.ctc);
     }
   }
 
@@ -364,6 +412,8 @@ class Model final : public AnyModel {
   std::vector<Layer<P>> layers_;
   Attention<A> attention_;
   Ctc<A> ctc_;
+  Rnnt<A> rnnt_;
+  Prompt<A> prompt_;
   std::map<int, Plan> plans_;
   char* memory_ = nullptr;
   size_t size_ = 0;

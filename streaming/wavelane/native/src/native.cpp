@@ -34,6 +34,7 @@ double rate(int rows, int k, int n, double seconds) {
 
 }  // namespace
 
+int64_t wavelane_layout(int which) { return which == 0 ? sizeof(wavelane_shape) : sizeof(wavelane_batch); }
 void* wavelane_create(const wavelane_shape* c) {
   if (!LogMel::supports(c->n_fft) || c->channels > kMostChannels) return nullptr;
   AnyModel* model = nullptr;

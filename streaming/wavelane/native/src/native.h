@@ -12,27 +12,34 @@ typedef struct {
   int32_t closing_frame;
   int32_t d_model, layers, heads, d_ff, kernel, channels, left_context, most_chunk;
   int32_t layer_norm, mask_before_start, padded_tail;
-  int32_t symbols, blank;  // of the CTC head; symbols 0: none
+  int32_t head;  // 0 none, 1 CTC, 2 RNN-T
+  int32_t symbols, blank;
+  int32_t prompts, prompt_hidden;  // number of language prompts, 0: none
+  int32_t hidden, lstm_layers, joint, max_symbols, activation;  // of RNN-T; activation: 0 relu, 1 tanh, 2 sigmoid
 } wavelane_shape;
 
 // Rows of a step: inputs, then outputs.
 typedef struct {
   int32_t rows, chunk;         // chunk: encoder frames of a row
+  int32_t room;                // pieces that a row has room for: chunk, with RNN-T chunk * max_symbols
   const int64_t* lanes;        // [rows]
   const float* const* samples; // [rows], each a window
   const int32_t* frames;       // [rows] valid features
   const uint8_t* start;        // [rows]
   const uint8_t* last;         // [rows]
+  const int32_t* prompts;      // [rows] language prompt
   int32_t* lengths;            // [rows] encoder frames
   int64_t* positions;          // [rows] encoder frames of the stream before this step
   uint8_t* finite;             // [rows]
   float* encoded;              // [rows, chunk, d_model] or null
-  int32_t* ids;                // [rows, chunk]
-  int32_t* frames_of_ids;      // [rows, chunk]
-  float* confidences;          // [rows, chunk]
-  int32_t* counts;             // [rows], null: no CTC
+  int32_t* ids;                // [rows, room], as the next two; null without a head
+  int32_t* frames_of_ids;      // within this step
+  float* confidences;
+  int32_t* counts;             // [rows]
 } wavelane_batch;
 
+// Bytes of wavelane_shape and of wavelane_batch: a library of other sources than the Python beside it shows.
+WAVELANE_API int64_t wavelane_layout(int which);
 // Null where the shape cannot be computed.
 WAVELANE_API void* wavelane_create(const wavelane_shape* shape);
 WAVELANE_API void wavelane_destroy(void* model);
