@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from wavelane.errors import WavelaneError
 from wavelane_server.config import Config
 from wavelane_server.frontends.control import Channel, Line, Word, unpack_config
-from wavelane_server.logs import configure_logs
+from wavelane_server.logs import configure_logs, get_logger
 from wavelane_server.metrics import Family
 from wavelane_server.serve import SWITCH_S, loop_factory
 
@@ -105,6 +105,7 @@ def _started(work: "asyncio.Task[dict[str, Any]]", channel: Channel) -> None:
     elif isinstance(error, WavelaneError):
         channel.say(Word.FAILED, message=error.message)
     else:
+        get_logger().error("the process could not start", exc_info=error)
         channel.say(Word.FAILED, message=f"{type(error).__name__}: {error}")
 
 

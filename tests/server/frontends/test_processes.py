@@ -20,6 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.server import Server, start_server
 from support.serving import pieces, text_of
 from support.streamclients import GrpcClient, WsClient
+from wavelane_server.config import load_config
+from wavelane_server.frontends import supervisor
 
 MODEL = "wavelane-en-small"
 ARGUMENTS = ["--frontends", "2", "--engine-threads", "1", "--server-engine-timeout-s", "2", "--max-sessions", "32"]
@@ -266,6 +268,29 @@ async def test_an_engine_that_dies_or_stops(running: Server, speech: bytes, name
     assert await transcribe(await client_of(running, "frontend-0"), speech)
     assert await transcribe(await client_of(running, "frontend-1"), speech)
     await no_lanes(running)
+
+
+async def test_a_front_end_that_hangs_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "FRONT_END_TIMEOUT_S", 2.0)
+    config = load_config(flags={"server.port": 0, "server.grpc": False, "server.frontends": 1, "engine.threads": 1})
+    running = supervisor.Supervisor(config)
+    await running.start(asyncio.Event())
+    try:
+        (front_end,) = running._front_ends
+        assert front_end.process is not None
+        hung = front_end.process.pid
+        os.kill(hung, signal.SIGSTOP)
+        await until(
+            lambda: front_end.process is not None and front_end.process.pid != hung and front_end.ready.is_set()
+        )
+        assert not alive(hung)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.http_port}", trust_env=False) as http:
+            assert (await http.get("/readyz")).status_code == 200
+    finally:
+        await running.stop()
+    assert "hangs and is killed" in "".join(capfd.readouterr())
 
 
 async def test_a_signal_lets_sessions_finish(own: Server, speech: bytes) -> None:
