@@ -20,6 +20,8 @@ class Clockwork:
 
     def __init__(self, time: StepTime) -> None:
         self.time, self.now = time, 0.0
+        self.wait = self.waited = 0.0
+        """Seconds that every step waits for a processor, and have waited so far."""
         self.batches: list[Batch] = []
         self.collected = 0
 
@@ -31,7 +33,8 @@ class Clockwork:
         self.collected += 1
         # The first step of a shape is always slower.
         first = sum(before.bucket == batch.bucket for before in self.batches) == 1
-        self.now += self.time.of(batch.bucket) * (5 if first else 1)
+        self.now += self.time.of(batch.bucket) * (5 if first else 1) + self.wait
+        self.waited += self.wait
         return []
 
     def call(self, function: Callable[[], None]) -> "Future[None]":
@@ -41,7 +44,7 @@ class Clockwork:
         return future
 
     def measure(self, shapes: tuple[int, ...], budget: float = 10.0) -> StepTime:
-        return time_steps(self, self.call, 6, shapes, 1, budget, lambda: self.now)
+        return time_steps(self, self.call, 6, shapes, 1, budget, lambda: self.now, lambda: self.now - self.waited)
 
 
 def test_which_shapes_are_timed() -> None:
@@ -57,6 +60,13 @@ def test_the_formula_is_found() -> None:
     assert runner.collected == len(runner.batches) == 4 * REPEATS
     assert runner.now < 10.0
     assert {(batch.lookahead, batch.rows) for batch in runner.batches} == {(6, ())}
+
+
+def test_what_else_runs_meanwhile_does_not_count() -> None:
+    runner = Clockwork(StepTime(0.004, 0.001))
+    runner.wait = 0.05
+    time = runner.measure((1, 2, 4, 8, 16, 32))
+    assert (time.fixed, time.row) == (pytest.approx(0.004), pytest.approx(0.001))
 
 
 def test_a_slow_machine_is_not_kept_busy_with_large_steps() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -216,7 +217,9 @@ class Engine:
 
     def _measure(self, lookahead: int, budget: float) -> None:
         shapes, call = self._config.batch_shapes, self._scheduler.call
-        measured = time_steps(self._runner, call, lookahead, shapes, self._workers, budget)
+        alone = self._runner.device.type == "cpu" and self._threads == 1
+        timer = time.thread_time if alone else time.perf_counter
+        measured = time_steps(self._runner, call, lookahead, shapes, self._workers, budget, timer=timer)
         self._scheduler.govern(lambda governor: governor.learn(lookahead, measured))
 
     def _governor(self) -> Governor:

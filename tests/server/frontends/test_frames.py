@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavelane.engine.base import Delivery
+from wavelane.engine.governor import Condition
 from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
@@ -100,7 +101,8 @@ def test_any_split_gives_the_same_frames(messages: list[tuple[Kind, bytes]], cut
 def test_what_is_said_seldom() -> None:
     stats = EngineStats(
         lanes=1, max_lanes=2, queued=3, running=4, steps=5, rows=6, padding=7, refused=8, dropped=9, failed=10,
-        wakeups=11, last_step_age=None, running_for=0.5,
+        wakeups=11, last_step_age=None, running_for=0.5, lookaheads={0: 1, 13: 2},
+        condition=Condition(load=0.9, capacity=118.5, refusing=True, slowdown=1.2, limit=0.8, dial=7),
     )  # fmt: skip
     spec = ModelSpec(
         name="m", features=FeatureSpec(n_mels=80, preemphasis=None), lookaheads=(13, 0), default_lookahead=0,
