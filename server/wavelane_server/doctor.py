@@ -107,17 +107,33 @@ def _torch() -> list[Finding]:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         findings.append(Finding("torch", "device", "ok", f"cuda: {', '.join(names)}"))
-        bf16 = torch.cuda.is_bf16_supported()
+        bf16 = "bf16" if torch.cuda.is_bf16_supported() else "fp32; set engine.precision = fp32"
+        findings.append(Finding("torch", "precision", "info", bf16))
     else:
         built = f"built for CUDA {torch.version.cuda}, but no GPU is usable" if torch.version.cuda else "a CPU build"
         findings.append(Finding("torch", "device", "info", f"cpu ({built})"))
-        bf16 = bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
-    precision = "fp32; bf16 runs on this machine's own instructions" if bf16 else "fp32; bf16 would be emulated: slow"
-    findings.append(Finding("torch", "precision", "info", precision))
+        findings += _native()
     findings.append(
         Finding("torch", "threads", "info", f"{torch.get_num_threads()} for a step (setting engine.threads)")
     )
     return findings
+
+
+def _native() -> list[Finding]:
+    """What computes steps on this CPU."""
+    from wavelane.native.library import best_build, rate
+
+    build, reason = best_build()
+    if build is None:
+        hint = "steps run on torch, several times slower"
+        return [
+            Finding("torch", "native", "missing", f"{reason}; {hint}", "apt install g++, then install Wavelane again")
+        ]
+    rates = ", ".join(f"{name} {rate(name, 84, 512, 2048, 0.05) / 1e9:.0f}" for name in ("fp32", "bf16", "int8"))
+    return [
+        Finding("torch", "native", "ok", f"{build}; steps run in int8 (setting engine.precision)"),
+        Finding("torch", "products", "info", f"{rates} G operations per second on one core"),
+    ]
 
 
 def _models() -> list[Finding]:

@@ -74,8 +74,20 @@ def test_device_and_precision():
     expected = "cuda" if torch.cuda.is_available() else "cpu"
     assert EngineConfig().torch_device().type == expected
     assert EngineConfig(device="cpu").torch_device() == torch.device("cpu")
-    assert EngineConfig(precision="bf16").torch_dtype() is torch.bfloat16
-    assert EngineConfig().torch_dtype() is torch.float32
+    assert EngineConfig(device="cpu", backend="torch", precision="bf16").torch_dtype() is torch.bfloat16
+    assert EngineConfig(device="cpu").torch_dtype() is torch.float32
+
+
+def test_the_native_library_packs_float32(monkeypatch: pytest.MonkeyPatch):
+    for reason, dtype in ((None, torch.float32), ("no such instructions", torch.bfloat16)):
+        monkeypatch.setattr("wavelane.native.library.missing", lambda reason=reason: reason)
+        assert EngineConfig(device="cpu", precision="bf16").torch_dtype() is dtype
+
+
+def test_native_steps_have_one_thread_each(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wavelane.engine.config._cores", lambda: 8)
+    assert EngineConfig(device="cpu").parallelism(600_000_000, native=True) == (8, 1)
+    assert EngineConfig(device="cpu", workers=3, threads=2).parallelism(600_000_000, native=True) == (3, 1)
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -177,7 +177,7 @@ def test_doctor() -> None:
     result = CliRunner().invoke(wavelane, ["doctor", "--json"])
     assert result.exit_code == 0, result.output
     findings = {finding["name"]: finding for finding in json.loads(result.output)}
-    for name in ("python", "torch", "device", "precision", "threads", DEFAULT, "av", "webrtcvad", "silero_vad", "grpc"):
+    for name in ("python", "torch", "device", "native", "threads", DEFAULT, "av", "webrtcvad", "silero_vad", "grpc"):
         assert findings[name]["detail"], name
     for finding in findings.values():
         assert finding["status"] != "missing" or finding["fix"], finding
