@@ -66,6 +66,9 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready-%: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Wavelane [$*] into $(VENV) (a few minutes the first time) ..."
+	@# The native CPU step is compiled on the way; without a compiler Wavelane runs on torch, several times slower.
+	@command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 || { echo "Adding g++ ..."; \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends g++ >/dev/null; } || true
 	@$(PIP) --upgrade pip
 	@$(PIP) "$(TORCH)"
 	@$(PIP) --editable ".[$*]"
