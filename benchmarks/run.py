@@ -36,7 +36,7 @@ from wavelane_client.load.points import (
     write_report,
 )
 from wavelane_client.load.search import Stage, find_max
-from wavelane_server.benchmark import Bench, Settings, audio, prepare_process
+from wavelane_server.benchmark import SEARCH_FACTOR, Bench, Settings, audio, prepare_process
 
 HERE = Path(__file__).parent
 PEERS_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
@@ -56,8 +56,8 @@ class Part:
 
     model: str
     lookaheads: tuple[int, ...]
-    precisions: tuple[str, ...] = ()
-    """Ours; none means all."""
+    fp32: bool = True
+    """Measured on all sides, beside the lower precisions."""
     batches: tuple[int, ...] = (8, 32)
     paced: bool = True
     sherpa: bool = True
@@ -67,7 +67,7 @@ class Part:
 FULL = (
     Part(model="embedded", lookaheads=(13, 6, 1, 0)),
     Part(model="shape:large", lookaheads=(13, 6, 1, 0)),
-    Part(model="shape:xlarge", lookaheads=(6,), batches=(8,), paced=False, sherpa=False),
+    Part(model="shape:xlarge", lookaheads=(6,), fp32=False, batches=(8,), paced=False, sherpa=False),
 )
 QUICK = (Part(model="embedded", lookaheads=(6, 1)),)
 
@@ -98,12 +98,10 @@ class Run:
     def part(self, part: Part, peers: dict[str, Worker], sound: Sequence[Any], sound_file: Path) -> None:
         """One model: all lookaheads, ours and the peers' in turn."""
         nemo = archive(part.model)
-        precisions = part.precisions
         bench = Bench(
             Settings(
                 model=part.model,
                 lookaheads=part.lookaheads,
-                precisions=precisions,
                 batches=part.batches,
                 seconds=self.seconds,
                 resolution=0.2 if self.quick else 0.1,
@@ -130,14 +128,22 @@ class Run:
             )
             ours: list[Point] = []
             theirs: list[tuple[Setup, Point]] = []
-            their_setups = [s for s in setups(usable_cores(), self.quick) if part.sherpa or s.peer != "sherpa"]
-            our_setups = [(precision, batch) for precision in bench.precisions for batch in part.batches]
+            their_setups = [s for s in setups(usable_cores(), self.quick) if fits(s, part)]
+            our_setups = [(p, batch) for p in bench.precisions if part.fp32 or p != "fp32" for batch in part.batches]
             # In turn, so that what the machine does over time falls on both sides alike.
             for mine, setup in zip_longest(our_setups, their_setups):
                 if mine is not None:
                     ours.append(bench.throughput(lookahead, *mine))
-                if setup is not None:
+                if setup is None:
+                    continue
+                try:
                     theirs.append((setup, self.peer(peers[setup.peer], setup, subject)))
+                except WavelaneError as error:
+                    # The rest of the run says something without it.
+                    self.left_out.append(
+                        f"{name}, lookahead {lookahead}, {setup.peer} {setup.precision}: {error.message}"
+                    )
+                    self.say(self.left_out[-1])
             self.points += [*ours, *(point for _, point in theirs)]
             if self.paced and part.paced and lookahead in PACED_LOOKAHEADS:
                 self.points += bench.capacity(lookahead, max(ours, key=lambda point: point.streams))
@@ -163,9 +169,18 @@ class Run:
             tried.append(point)
             return Stage(count, point.in_time, "")
 
-        first, limit = max(1, int(0.7 * throughput.streams)), max(1, int(1.3 * throughput.streams))
+        first, limit = max(1, int(0.7 * throughput.streams)), max(1, int(SEARCH_FACTOR * throughput.streams))
         asyncio.run(find_max(measure, first=first, limit=limit, resolution=0.15))
         return tried
+
+
+def fits(setup: Setup, part: Part) -> bool:
+    """Whether a configuration of a peer belongs to a part."""
+    return (
+        setup.batch in part.batches
+        and (part.fp32 or setup.precision != "fp32")
+        and (part.sherpa or setup.peer != "sherpa")
+    )
 
 
 def strongest(measured: Sequence[tuple[Setup, Point]]) -> list[tuple[Setup, Point]]:

@@ -193,6 +193,19 @@ def test_ratios(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert alone[2:6] == ["–"] * 4
 
 
+def test_peers_of_a_part(load: Any) -> None:
+    run, setups = load("run"), load("peer_workers").setups
+
+    def measured(part: Any, quick: bool) -> set[tuple[str, str, int, int]]:
+        return {(s.peer, s.precision, s.processes, s.batch) for s in setups(4, quick) if run.fits(s, part)}
+
+    assert measured(run.QUICK[0], True) == {("sherpa", "int8", 4, 8), ("sherpa", "int8", 1, 8), ("nemo", "bf16", 1, 32)}
+    assert {("sherpa", "fp32", 4, 8), ("nemo", "fp32", 1, 32)} <= measured(run.FULL[0], False)
+    assert measured(run.FULL[2], False) == {("nemo", "bf16", 1, 8)}
+    # All cores are used in each.
+    assert {s.processes * s.threads for s in setups(4, False)} == {4}
+
+
 def test_parts_of_a_run(load: Any) -> None:
     run = load("run")
     assert run.chosen(run.FULL, None, None) == list(run.FULL)
