@@ -30,7 +30,7 @@ _SHARE = (
 SHARES = ("edge", "wait", "step", "delivery")
 """In their order; see :meth:`Metrics.share`."""
 
-DELAY_SAMPLE_S = 0.25
+DELAY_SAMPLE_S = 0.05
 """Time between two samples of the event loop's delay (s)."""
 
 Family = dict[str, Any]

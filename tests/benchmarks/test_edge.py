@@ -64,8 +64,8 @@ async def test_a_small_load_is_measured() -> None:
     }  # fmt: skip
     figures = await measure(0, plan, {})
     assert figures["lost"] == 0
-    assert 0 < figures["packets_per_s"] <= 33
-    assert 0 < figures["audio_s_per_s"] < 5
+    assert 0 < figures["packets_sent_per_s"] <= 33
+    assert 0 < figures["packets_taken_per_s"] < 50
     assert figures["chunks_per_s"] > 0
     assert figures["messages_out_per_s"] > 0
     assert figures["us_per_packet"] > 0
