@@ -60,7 +60,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     @property
     def open_wide(self) -> bool:
         """A message sent now need not wait for the client to read."""
-        return self.writable.is_set() and not (self.close_sent or self.disconnected) and self.conn.state is OPEN
+        return (
+            self.writable.is_set()
+            and self.conn.state is OPEN
+            and not (self.close_sent or self.disconnected or self.transport.is_closing())
+        )
 
     def send_now(self, text: str) -> None:
         """Send a message without waiting; only while :attr:`open_wide`."""
