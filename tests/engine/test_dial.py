@@ -7,6 +7,8 @@ from wavelane.engine.dial import (
     AIM,
     DOWN_DWELL_S,
     HIGH,
+    LATE_DWELL_S,
+    LATE_HOLD_S,
     LOW,
     NOTCHES,
     UP_DWELL_S,
@@ -72,6 +74,19 @@ def test_one_turn(shape: list[float], scale: float, position: int, waited: float
         assert waited >= DOWN_DWELL_S
         assert position - after.position <= NOTCHES
         assert loads[after.position] < LOW
+
+
+def test_late_results_turn_it_up_whatever_the_load_and_it_stays_for_a_while() -> None:
+    dial = turn(Dial(), lambda position: 0.1, LAST, 100.0, late=True)
+    assert dial == Dial(NOTCHES, 100.0, 100.0 + LATE_HOLD_S)
+    assert turn(dial, lambda position: 0.1, LAST, 100.0 + LATE_DWELL_S / 2, late=True) == dial
+    further = turn(dial, lambda position: 0.1, LAST, 100.0 + LATE_DWELL_S, late=True)
+    assert further.position == 2 * NOTCHES
+    end = Dial(LAST, 0.0)
+    assert turn(end, lambda position: 0.1, LAST, 100.0, late=True) == end
+    for waited in (DOWN_DWELL_S, LATE_HOLD_S - 0.1):
+        assert turn(dial, lambda position: 0.1, LAST, 100.0 + waited) == dial
+    assert turn(dial, lambda position: 0.1, LAST, 100.0 + LATE_HOLD_S).position == 0
 
 
 @given(falling, st.floats(0, 3), positions)

@@ -26,6 +26,12 @@ UP_DWELL_S = 1.0
 DOWN_DWELL_S = 5.0
 """Least time (s) from a turn to a turn down."""
 
+LATE_DWELL_S = 3.0
+"""Least time (s) from a turn to one up because results are late: those of before must have left the picture."""
+
+LATE_HOLD_S = 30.0
+"""After a turn because results were late, time (s) for which the dial does not go back: the load does not tell when."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dial:
@@ -34,6 +40,8 @@ class Dial:
     position: int = 0
     turned: float = float("-inf")
     """When it was turned last."""
+    held: float = float("-inf")
+    """Until when it is not turned down."""
 
 
 def assigned(lookaheads: Sequence[int], bounds: tuple[int, int], rank: int, position: int) -> int:
@@ -56,7 +64,7 @@ def last_position(lookaheads: Sequence[int]) -> int:
     return NOTCHES * (len(lookaheads) - 1)
 
 
-def turn(dial: Dial, load: Callable[[int], float], last: int, now: float) -> Dial:
+def turn(dial: Dial, load: Callable[[int], float], last: int, now: float, late: bool = False) -> Dial:
     """The dial, turned if it pays.
 
     Args:
@@ -64,7 +72,10 @@ def turn(dial: Dial, load: Callable[[int], float], last: int, now: float) -> Dia
         load: what the load is or would be with the dial at a position, as a share of what the machine carries.
         last: the last position.
         now: time (s).
+        late: results have been late for seconds. Whatever the cause, fewer steps and fewer messages help.
     """
+    if late and dial.position < last and now - dial.turned >= LATE_DWELL_S:
+        return Dial(min(dial.position + NOTCHES, last), now, now + LATE_HOLD_S)
     here = load(dial.position)
     if here > HIGH:
         if now - dial.turned < UP_DWELL_S:
@@ -74,9 +85,9 @@ def turn(dial: Dial, load: Callable[[int], float], last: int, now: float) -> Dia
         if enough is None:
             # Not even the longest is enough: the one that helps most, if any helps.
             enough = min(range(dial.position, last + 1), key=lambda position: (load(position), position))
-        return dial if enough == dial.position else Dial(enough, now)
-    if now - dial.turned < DOWN_DWELL_S:
+        return dial if enough == dial.position else Dial(enough, now, dial.held)
+    if late or now < dial.held or now - dial.turned < DOWN_DWELL_S:
         return dial
     back = range(max(dial.position - NOTCHES, 0), dial.position)
     enough = next((position for position in back if load(position) < LOW), None)
-    return dial if enough is None else Dial(enough, now)
+    return dial if enough is None else Dial(enough, now, dial.held)

@@ -260,10 +260,11 @@ class Governor:
                 self._meter.busy / self._costs.workers,
             )
             self._correction = correct(self._correction, seen, elapsed)
-        if not self._meter.lanes:
-            self._dial = Dial(turned=self._dial.turned)
-        self._dial = turn(self._dial, lambda at: self._load(at) / self._correction.limit, self._last, now)
-        limit = self._correction.limit
+        limit, late = self._correction.limit, self._meter.late and not self._pinned
+        if self._meter.lanes:
+            self._dial = turn(self._dial, lambda at: self._load(at) / limit, self._last, now, late)
+        else:
+            self._dial = Dial()
         self._condition = Condition(
             load=self._load(self._dial.position) / limit,
             capacity=self._costs.streams(self._default) * limit,
