@@ -105,6 +105,7 @@ class Run:
                 batches=part.batches,
                 seconds=self.seconds,
                 resolution=0.2 if self.quick else 0.1,
+                curve=() if self.quick else (0.25, 0.6),
             ),
             sound,
             self.say,

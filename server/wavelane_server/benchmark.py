@@ -68,6 +68,8 @@ class Settings:
     """Search for the most streams in real time, with the precision that had the best throughput."""
     resolution: float = 0.08
     """Of that search."""
+    curve: tuple[float, ...] = ()
+    """Shares of the most streams that are measured too, for the curve of latency against streams."""
     limits: bool = True
     """Measure the rate of matrix products."""
     engine: dict[str, Any] = field(default_factory=dict)
@@ -207,11 +209,14 @@ class Bench:
             return Stage(count, point.in_time, f"p95 of chunk to result {p95} ms of {point.chunk_ms:g} ms")
 
         most = max(1, int(SEARCH_FACTOR * throughput.streams))
-        asyncio.run(
-            find_max(
-                measure, first=max(1, int(0.7 * throughput.streams)), limit=most, resolution=self._settings.resolution
-            )
-        )
+        first = max(1, int(0.7 * throughput.streams))
+
+        async def search() -> None:
+            found = await find_max(measure, first=first, limit=most, resolution=self._settings.resolution)
+            for share in self._settings.curve:
+                await measure(max(1, int(share * found.sessions)))
+
+        asyncio.run(search())
         return points
 
     def _config(self, precision: str) -> EngineConfig:

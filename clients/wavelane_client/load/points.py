@@ -152,7 +152,7 @@ def plot_capacity(points: Sequence[Point], path: str | Path, title: str = "") ->
     panels = by_panel(points)
     columns = min(2, len(panels)) or 1
     height = max(1, -(-len(panels) // columns))
-    figure = Figure(figsize=(7.5 * columns, 5.2 * height), layout="constrained")
+    figure = Figure(figsize=(9.5 * columns, 5.2 * height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(height, columns, squeeze=False).flatten()
     engines = sorted({point.engine for point in points}, key=lambda name: (not name.startswith("wavelane"), name))
@@ -176,7 +176,7 @@ def plot_capacity(points: Sequence[Point], path: str | Path, title: str = "") ->
             axis.axhline(chunk, color="0.7", linewidth=1, zorder=0)
             axis.annotate("chunk", (0.005, chunk), xycoords=("axes fraction", "data"), color="0.5", fontsize="small")
         axis.set(title=heading, xlabel="real-time streams", ylabel="p95 latency (ms)", yscale="log", xlim=(0, None))
-        axis.legend(fontsize="x-small")
+        axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
         axis.grid(alpha=0.3)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)

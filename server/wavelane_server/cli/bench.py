@@ -78,6 +78,7 @@ def command(**flags: Any) -> None:
         seconds=flags["seconds"] or (1.5 if quick else 4.0),
         paced=flags["paced"],
         resolution=0.2 if quick else 0.08,
+        curve=() if quick else (0.25, 0.5, 0.75),
         limits=flags["limits"],
         engine=dict(_setting(text) for text in flags["engine"]),
     )
