@@ -94,6 +94,7 @@ class Recognizer:
         """
         try:
             self._check_open()
+            self._check_loop()
             if (refusal := full(self.engine.stats)) is not None:
                 raise refusal
         except WavelaneError as error:
@@ -112,6 +113,7 @@ class Recognizer:
         """
         try:
             self._check_open()
+            self._check_loop()
             engine = self.engine
         except WavelaneError as error:
             self.metrics.refusals.labels(error.code.value).inc()
@@ -176,6 +178,16 @@ class Recognizer:
         if self.draining:
             raise WavelaneError(
                 ErrorCode.SHUTTING_DOWN, "this server is shutting down; connect to another one or try again later"
+            )
+
+    def _check_loop(self) -> None:
+        delay, limit = self.metrics.recent_loop_delay * 1000, self.config.limits.max_loop_delay_ms
+        if delay > limit:
+            raise WavelaneError(
+                ErrorCode.OVERLOADED,
+                f"this process serves its connections {delay:.0f} ms late, and new sessions are taken up to {limit} ms "
+                "(setting limits.max_loop_delay_ms); try again later, on another server, or with more front ends "
+                "(setting server.frontends)",
             )
 
     def _work(self) -> None:

@@ -1,7 +1,9 @@
 """Prometheus metrics: one registry for each service, so that several can live in a process. Units are in the names."""
 
 import asyncio
+import statistics
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,9 @@ SHARES = ("edge", "wait", "step", "delivery")
 
 DELAY_SAMPLE_S = 0.05
 """Time between two samples of the event loop's delay (s)."""
+
+RECENT_DELAYS = 40
+"""Samples (2 s) by which a process judges whether its event loop keeps up."""
 
 Family = dict[str, Any]
 """A metric with all its samples, as plain values; see :func:`families`."""
@@ -175,6 +180,7 @@ class Metrics:
         self.failures = Counter(
             "wavelane_session_failures", "Sessions ended by an error, by error code", ["code"], registry=registry
         )
+        self._delays: deque[float] = deque(maxlen=RECENT_DELAYS)
         self.loop_delay = Histogram(
             "wavelane_event_loop_delay_seconds",
             "How late the event loop runs what is due",
@@ -201,7 +207,14 @@ class Metrics:
         while True:
             due = time.perf_counter() + DELAY_SAMPLE_S
             await asyncio.sleep(DELAY_SAMPLE_S)
-            self.loop_delay.observe(max(0.0, time.perf_counter() - due))
+            delay = max(0.0, time.perf_counter() - due)
+            self.loop_delay.observe(delay)
+            self._delays.append(delay)
+
+    @property
+    def recent_loop_delay(self) -> float:
+        """Median of how late the event loop was lately (s); one long turn does not show in it."""
+        return statistics.median(self._delays) if self._delays else 0.0
 
     def look(self, stats: EngineStats | None) -> None:
         """Take what is true of the engine now."""

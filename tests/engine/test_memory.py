@@ -58,7 +58,7 @@ def test_the_memory_of_a_lane_is_that_of_a_row_of_the_pool():
 
 
 def test_on_a_cpu_the_default_is_a_number_of_its_own():
-    assert with_lanes(EngineConfig(device="cpu"), toy_model(), "ctc").max_sessions == 256
+    assert with_lanes(EngineConfig(device="cpu"), toy_model(), "ctc").max_sessions == 1024
     assert with_lanes(EngineConfig(device="cpu", max_sessions=5), toy_model(), "ctc").max_sessions == 5
 
 

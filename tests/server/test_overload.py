@@ -1,6 +1,7 @@
 """A machine with enough to do: sessions are refused on every transport, those in progress go on, some are moved."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from support.serving import heard_alone, quiet, text_of
 from support.streamclients import GrpcClient, WsClient
+from wavelane_server.metrics import Metrics
 from wavelane_server.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,3 +101,36 @@ async def heard_words(client: Any, speech: bytes, told: list[int]) -> str:
     await client.end()
     await listener
     return text_of(events)
+
+
+async def test_a_loop_that_is_late_takes_no_more_sessions_and_keeps_those_it_has(
+    serve: Serve, speech: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await serve(limits__max_loop_delay_ms=50)
+    alone = await heard_alone(service, speech)
+    holder = await WsClient.open(service.http_port)
+    await holder.configure()
+    with monkeypatch.context() as late:
+        late.setattr(Metrics, "recent_loop_delay", property(lambda _: 0.4))
+        with pytest.raises(InvalidStatus) as refusal:
+            await WsClient.open(service.http_port)
+        assert refusal.value.response.status_code == 503
+        assert b"400 ms late" in (refusal.value.response.body or b"")
+        assert b"limits.max_loop_delay_ms" in (refusal.value.response.body or b"")
+        await holder.audio(speech)
+        await holder.end()
+        assert text_of(await holder.rest()) == alone
+    again = await WsClient.open(service.http_port)
+    await again.configure()
+
+
+async def test_the_delay_of_a_loop_is_what_most_of_its_turns_have() -> None:
+    metrics = Metrics()
+    sampling = asyncio.create_task(metrics.sample_loop_delay())
+    assert metrics.recent_loop_delay == 0.0
+    for _ in range(6):
+        await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251
+        await asyncio.sleep(0.001)
+    assert metrics.recent_loop_delay > 0.05
+    sampling.cancel()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BUCKETS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Default batch shapes: at most a third of a step is padding."""
 
-LANES = {"cpu": 256, "cuda": 4096}
+LANES = {"cpu": 1024, "cuda": 4096}
 """Default number of lanes."""
 
 LARGE_MODEL = 100_000_000
