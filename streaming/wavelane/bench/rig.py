@@ -20,8 +20,9 @@ UNLIMITED = {"capacity": "off"}
 class Rig(NullObserver):
     """The sink and the observer of an engine. Times are :func:`time.perf_counter` seconds."""
 
-    results: "queue.SimpleQueue[tuple[float, Sequence[Delivery]]]" = field(default_factory=queue.SimpleQueue)
-    """What was delivered, with the time of it."""
+    results: "queue.Queue[tuple[float, Sequence[Delivery]]]" = field(default_factory=queue.Queue)
+    """What was delivered, with the time of it. Not a SimpleQueue: CPython 3.11's may wait for ever when a short timeout
+    has passed before it looks."""
     steps: list[tuple[float, StepReport]] = field(default_factory=list)
 
     def sink(self, deliveries: Sequence[Delivery]) -> None:

@@ -214,17 +214,9 @@ inline void product_tile(const Operand<P>& a, int row, const Packed<P>& w, int b
 // depend on the other rows nor on their number.
 template <class P, class Then>
 inline void product(const Operand<P>& a, int rows, const Packed<P>& w, const Then& then) {
-  const size_t size = static_cast<size_t>(w.groups) * kBlock * sizeof(Group);
-  const size_t part = size / (rows / kRows + 1) / 64 * 64 + 64;
   for (int block = 0; block < w.blocks; ++block) {
     int row = 0;
-    // The next block comes from memory while this one is used: a part of it with every tile.
-    const char* next = reinterpret_cast<const char*>(w.data.get()) + (block + 1) * size;
-    const char* end = block + 1 < w.blocks ? next + size : next;
-    for (; row + kRows <= rows; row += kRows) {
-      for (const char* stop = std::min(next + part, end); next < stop; next += 64) _mm_prefetch(next, _MM_HINT_T1);
-      product_tile<P, kRows>(a, row, w, block, then);
-    }
+    for (; row + kRows <= rows; row += kRows) product_tile<P, kRows>(a, row, w, block, then);
     switch (rows - row) {
       case 5: product_tile<P, 5>(a, row, w, block, then); break;
       case 4: product_tile<P, 4>(a, row, w, block, then); break;
