@@ -87,7 +87,9 @@ def test_onsets_and_offsets_alternate_and_keep_to_the_least_durations(probabilit
 
 
 @given(
-    st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.5, 1.0]).flatmap(lambda p: st.lists(st.just(p), max_size=40)), max_size=12)
+    st.lists(
+        st.sampled_from([0.0, 0.2, 0.4, 0.5, 1.0]).flatmap(lambda p: st.lists(st.just(p), max_size=40)), max_size=12
+    )
 )
 def test_skipping_what_changes_nothing_changes_nothing(runs: list[list[float]]) -> None:
     judgements = [probability for run in runs for probability in run]

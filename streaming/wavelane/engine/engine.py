@@ -74,9 +74,7 @@ class Engine:
         }
         self._preparing: threading.Thread | None = None
         self._stopping = False
-        self._workers, self._threads = config.parallelism(
-            model.spec.parameters, native=self._backend == "native"
-        )
+        self._workers, self._threads = config.parallelism(model.spec.parameters, native=self._backend == "native")
         self._scheduler = Scheduler(
             self._runner,
             config,
