@@ -54,6 +54,8 @@ class Recognizer:
 
     def attach(self, engine: EngineClient) -> None:
         """Begin to serve: the engine is loaded and running."""
+        # Loading a model holds the interpreter for long turns; that says nothing about serving.
+        self.metrics.forget_loop_delay()
         self._engine = engine
 
     @property

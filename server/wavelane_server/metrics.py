@@ -213,8 +213,12 @@ class Metrics:
 
     @property
     def recent_loop_delay(self) -> float:
-        """Median of how late the event loop was lately (s); one long turn does not show in it."""
-        return statistics.median(self._delays) if self._delays else 0.0
+        """Median of how late the event loop was lately (s); 0 until there are enough samples to tell."""
+        return statistics.median(self._delays) if len(self._delays) == self._delays.maxlen else 0.0
+
+    def forget_loop_delay(self) -> None:
+        """Judge the event loop anew: what it did before, it will not do again."""
+        self._delays.clear()
 
     def look(self, stats: EngineStats | None) -> None:
         """Take what is true of the engine now."""

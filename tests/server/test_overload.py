@@ -124,13 +124,18 @@ async def test_a_loop_that_is_late_takes_no_more_sessions_and_keeps_those_it_has
     await again.configure()
 
 
-async def test_the_delay_of_a_loop_is_what_most_of_its_turns_have() -> None:
+async def test_the_delay_of_a_loop_is_what_most_of_its_turns_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavelane_server.metrics.RECENT_DELAYS", 4)
     metrics = Metrics()
     sampling = asyncio.create_task(metrics.sample_loop_delay())
-    assert metrics.recent_loop_delay == 0.0
-    for _ in range(6):
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    seen = []
+    for _ in range(8):
         time.sleep(0.15)  # noqa: ASYNC251
         await asyncio.sleep(0.001)
-    assert metrics.recent_loop_delay > 0.05
+        seen.append(metrics.recent_loop_delay)
+    assert seen[:2] == [0.0, 0.0], "too few samples to tell"
+    assert seen[-1] > 0.05
+    metrics.forget_loop_delay()
+    assert metrics.recent_loop_delay == 0.0
     sampling.cancel()
