@@ -21,9 +21,9 @@ from peer_workers import Setup, Subject, Worker, export, setups, workers
 from rich.console import Console
 
 from wavelane.bench.export import save_nemo
-from wavelane.bench.machine import usable_cores
 from wavelane.bench.shapes import PREFIX, shape_checkpoint
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.machine import usable_cores
 from wavelane.measure import Point, best
 from wavelane.model.checkpoint.native import load_native
 from wavelane.model.embedded import embedded_path

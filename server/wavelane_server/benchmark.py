@@ -12,7 +12,6 @@ import torch
 
 from wavelane import __version__
 from wavelane.bench.limit import measure_limits, shapes_of
-from wavelane.bench.machine import instruction_sets
 from wavelane.bench.operations import Work, work_of
 from wavelane.bench.paced import measure_paced
 from wavelane.bench.saturated import measure_saturated
@@ -20,6 +19,7 @@ from wavelane.bench.shapes import PREFIX, shape_config, shape_model
 from wavelane.bench.workload import long_streams
 from wavelane.engine import EngineConfig
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.machine import instruction_sets
 from wavelane.measure import Point
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model, read_config

@@ -6,13 +6,10 @@ import os
 import platform
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from wavelane.machine import instruction_sets, usable_cores
 from wavelane_server.config import Config
-
-CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
-"""Instructions that decide how fast a CPU runs the model, as Linux names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +75,12 @@ def capacity(config: Config) -> list[Finding]:
 
 
 def _machine() -> list[Finding]:
-    flags = cpu_flags()
-    shown = ", ".join(flag for flag in CPU_FLAGS if flag in flags) or "none of those that matter, or unknown here"
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    shown = ", ".join(instruction_sets()) or "none of those that matter, or unknown here"
     return [
         Finding("machine", "python", "ok", f"{platform.python_version()} ({sys.platform}, {platform.machine()})"),
-        Finding("machine", "cpu", "info", f"{usable} usable of {os.cpu_count()} logical cores"),
+        Finding("machine", "cpu", "info", f"{usable_cores()} usable of {os.cpu_count()} logical cores"),
         Finding("machine", "cpu instructions", "info", shown),
     ]
-
-
-def cpu_flags() -> set[str]:
-    """Instruction set extensions of this CPU; empty where the system does not say."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return set()
-    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
-    return set(line.partition(":")[2].split())
 
 
 def _torch() -> list[Finding]:

@@ -9,30 +9,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from support.golden import ALL, Golden, loaded
+from support.transducer import BLANK, D_MODEL, HIDDEN, JOINT, SYMBOLS, transducer_tensors
 from wavelane.decode.rnnt import GreedyTransducer, RnntDecoder, Walk, rounds
 from wavelane.model.base import Emissions, Encoded, State
 from wavelane.model.config import TransducerConfig
 from wavelane.model.verify import verify
 from wavelane.model.weights import Weights
 
-D_MODEL, HIDDEN, JOINT, SYMBOLS, BLANK = 5, 7, 6, 9, 8
-
 
 def transducer(seed: int = 0, layers: int = 1, max_symbols: int = 10, blank_bias: float = 2.5) -> RnntDecoder:
-    generator = torch.Generator().manual_seed(seed)
-    shapes: dict[str, tuple[int, ...]] = {
-        "prediction.embedding.weight": (SYMBOLS, HIDDEN),
-        "joint.encoder.weight": (JOINT, D_MODEL), "joint.encoder.bias": (JOINT,),
-        "joint.prediction.weight": (JOINT, HIDDEN), "joint.prediction.bias": (JOINT,),
-        "joint.out.weight": (SYMBOLS, JOINT), "joint.out.bias": (SYMBOLS,),
-    }  # fmt: skip
-    for i in range(layers):
-        for part in ("input", "hidden"):
-            shapes[f"prediction.lstm.{i}.{part}.weight"] = (4 * HIDDEN, HIDDEN)
-            shapes[f"prediction.lstm.{i}.{part}.bias"] = (4 * HIDDEN,)
-    made = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    made["joint.out.weight"] *= 2
-    made["joint.out.bias"][BLANK] = blank_bias
+    made = transducer_tensors(layers, seed, blank_bias)
     config = TransducerConfig(hidden=HIDDEN, layers=layers, joint=JOINT, activation="tanh", max_symbols=max_symbols)
     return RnntDecoder(Weights.of(made), config, D_MODEL, SYMBOLS, BLANK)
 

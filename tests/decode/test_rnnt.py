@@ -4,30 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from support.transducer import BLANK, D_MODEL, HIDDEN, JOINT, SYMBOLS, transducer_tensors
 from wavelane.decode.rnnt import RnntDecoder
 from wavelane.model.base import Encoded, State
 from wavelane.model.config import TransducerConfig
 from wavelane.model.weights import Weights
-
-D_MODEL, HIDDEN, JOINT, SYMBOLS, BLANK = 5, 7, 6, 9, 8
-
-
-def tensors(layers: int, seed: int = 0) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    shapes: dict[str, tuple[int, ...]] = {
-        "prediction.embedding.weight": (SYMBOLS, HIDDEN),
-        "joint.encoder.weight": (JOINT, D_MODEL), "joint.encoder.bias": (JOINT,),
-        "joint.prediction.weight": (JOINT, HIDDEN), "joint.prediction.bias": (JOINT,),
-        "joint.out.weight": (SYMBOLS, JOINT), "joint.out.bias": (SYMBOLS,),
-    }  # fmt: skip
-    for i in range(layers):
-        for part in ("input", "hidden"):
-            shapes[f"prediction.lstm.{i}.{part}.weight"] = (4 * HIDDEN, HIDDEN)
-            shapes[f"prediction.lstm.{i}.{part}.bias"] = (4 * HIDDEN,)
-    made = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    made["joint.out.weight"] *= 2
-    made["joint.out.bias"][BLANK] = 2.5
-    return made
 
 
 def config(layers: int, max_symbols: int = 10) -> TransducerConfig:
@@ -89,7 +70,7 @@ def collect(decoder: RnntDecoder, rows: list[Tensor], step: int) -> tuple[list[l
 @pytest.mark.parametrize("step", [1, 3, 8])
 @pytest.mark.parametrize("max_symbols", [10, 2])
 def test_batched_rows_say_what_each_says_alone(layers: int, step: int, max_symbols: int) -> None:
-    given = tensors(layers)
+    given = transducer_tensors(layers)
     decoder = RnntDecoder(Weights.of(given), config(layers, max_symbols), D_MODEL, SYMBOLS, BLANK)
     generator = torch.Generator().manual_seed(5)
     rows = [torch.randn(length, D_MODEL, generator=generator) for length in (17, 8, 1, 24, 3)]
@@ -104,7 +85,7 @@ def test_batched_rows_say_what_each_says_alone(layers: int, step: int, max_symbo
 
 
 def test_the_limit_of_symbols_moves_on_to_the_next_frame() -> None:
-    given = tensors(1)
+    given = transducer_tensors(1)
     given["joint.out.bias"][BLANK] = -1e4
     decoder = RnntDecoder(Weights.of(given), config(1, 3), D_MODEL, SYMBOLS, BLANK)
     found, _ = collect(decoder, [torch.randn(5, D_MODEL)], 5)
@@ -112,7 +93,7 @@ def test_the_limit_of_symbols_moves_on_to_the_next_frame() -> None:
 
 
 def test_a_row_without_frames_changes_nothing() -> None:
-    decoder = RnntDecoder(Weights.of(tensors(2)), config(2), D_MODEL, SYMBOLS, BLANK)
+    decoder = RnntDecoder(Weights.of(transducer_tensors(2)), config(2), D_MODEL, SYMBOLS, BLANK)
     _, state = collect(decoder, [torch.randn(9, D_MODEL), torch.randn(9, D_MODEL)], 3)
     emissions, after = decoder.step(Encoded(torch.randn(2, 4, D_MODEL), torch.tensor([0, 4])), state)
     assert int(emissions.counts[0]) == 0
@@ -120,7 +101,7 @@ def test_a_row_without_frames_changes_nothing() -> None:
 
 
 def test_blank_only_steps_leave_the_state_as_it_is() -> None:
-    given = tensors(1)
+    given = transducer_tensors(1)
     given["joint.out.bias"][BLANK] = 1e4
     decoder = RnntDecoder(Weights.of(given), config(1), D_MODEL, SYMBOLS, BLANK)
     fresh = decoder.init_state(2)

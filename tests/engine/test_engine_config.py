@@ -56,7 +56,7 @@ def test_batch_shapes_end_with_the_largest_batch(settings: dict[str, object], sh
 
 
 def test_small_models_are_stepped_by_each_core_alone_and_large_ones_by_all_together(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wavelane.engine.config._cores", lambda: 8)
+    monkeypatch.setattr("wavelane.engine.config.usable_cores", lambda: 8)
     cpu = EngineConfig(device="cpu")
     assert cpu.parallelism(8_000_000) == (8, 1)
     assert cpu.parallelism(114_000_000) == (1, 8)
@@ -85,7 +85,7 @@ def test_the_native_library_packs_float32(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_native_steps_have_one_thread_each(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wavelane.engine.config._cores", lambda: 8)
+    monkeypatch.setattr("wavelane.engine.config.usable_cores", lambda: 8)
     assert EngineConfig(device="cpu").parallelism(600_000_000, native=True) == (8, 1)
     assert EngineConfig(device="cpu", workers=3, threads=2).parallelism(600_000_000, native=True) == (3, 1)
 

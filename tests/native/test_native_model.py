@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavelane.decode.ctc import CtcDecoder
+from wavelane.machine import processor_flags
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import embedded_path
 from wavelane.model.offline import step_inputs, windows
 from wavelane.native import library as native_library
 from wavelane.native import model as native_model
-from wavelane.native.library import BUILDS, PARTS, PRECISIONS, Rows, missing, open_build, processor, rate
+from wavelane.native.library import BUILDS, PARTS, PRECISIONS, Rows, missing, open_build, rate
 from wavelane.native.model import NativeModel, Stepped, unsupported
 from wavelane.work import Chunk, Samples
 
@@ -223,7 +224,7 @@ def test_the_time_of_every_part_is_counted(embedded: LoadedModel, natives: dict[
 def test_every_build_that_runs_here_gives_the_same_pieces(
     embedded: LoadedModel, natives: dict[str, NativeModel], build: str, monkeypatch: pytest.MonkeyPatch
 ):
-    if not processor().issuperset(BUILDS[build]):
+    if not processor_flags().issuperset(BUILDS[build]):
         pytest.skip(f"this processor cannot run {build}")
     monkeypatch.setattr(native_model, "library", lambda: open_build(build))
     for precision, reference in natives.items():

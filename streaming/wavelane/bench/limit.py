@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wavelane.bench.machine import usable_cores
 from wavelane.bench.operations import Gemm
+from wavelane.machine import usable_cores
 from wavelane.measure import percentile
 
 SQUARES = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}

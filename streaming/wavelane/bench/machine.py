@@ -31,22 +31,6 @@ class Usage:
         return own, max(0.0, (self.everyone - before.everyone) / seconds - own)
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def instruction_sets() -> tuple[str, ...]:
-    """Vector and matrix extensions of this processor that matter for speed; empty where the system does not say."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ()
-    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
-    return tuple(name for name in wanted if name in flags)
-
-
 def _busy_seconds() -> float | None:
     try:
         with Path("/proc/stat").open(encoding="ascii") as file:

@@ -1,11 +1,11 @@
 """Settings of the engine, written once; the server's configuration tree embeds this model as ``engine``."""
 
-import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.machine import usable_cores
 
 if TYPE_CHECKING:
     import torch  # takes a second and 150 MB, which processes without a model spare themselves
@@ -156,7 +156,7 @@ class EngineConfig(BaseModel):
 
     def parallelism(self, parameters: int, *, native: bool = False) -> tuple[int, int]:
         """Workers, and threads of each, for a model of so many parameters."""
-        cores = _cores()
+        cores = usable_cores()
         if self.torch_device().type == "cuda":
             return 1, self.threads or cores
         if native:  # One thread each: rows, of which there are many, are what is computed side by side.
@@ -193,10 +193,3 @@ class EngineConfig(BaseModel):
             return torch.float32 if self.precision == "fp32" else torch.bfloat16
         native = self.backend != "torch" and missing() is None
         return torch.bfloat16 if self.precision == "bf16" and not native else torch.float32
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -5,7 +5,6 @@ other. Rows are computed one like the other whatever their number: there is no p
 for bit the same whoever else is served, in every precision.
 """
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ from numpy.typing import NDArray
 from wavelane.engine.base import Outcome
 from wavelane.engine.batching import Batch
 from wavelane.engine.faults import not_finite
+from wavelane.engine.outcomes import outcome_of
 from wavelane.model.base import LoadedModel
 from wavelane.native.library import PARTS
 from wavelane.native.model import NativeModel, Scratch
-from wavelane.work import Chunk, StepResult, Token
-
-logger = logging.getLogger(__name__)
+from wavelane.work import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,35 +94,25 @@ class NativeRunner:
 
     def collect(self, finished: Finished) -> list[Outcome]:
         """One :class:`StepResult` for each row, or what went wrong with it."""
-        outcomes: list[Outcome] = []
-        columns = zip(
-            finished.batch.rows,
-            finished.counts.tolist(),
-            finished.lengths.tolist(),
-            finished.finite.tolist(),
-            strict=False,
-        )
-        for row, (pending, count, length, finite) in enumerate(columns):
-            if not finite:
-                logger.error("%s: the encoder's output is not finite", pending.slot)
-                outcomes.append(not_finite())
-                continue
-            tokens: tuple[Token, ...] = ()
-            if count:
-                tokens = tuple(
-                    Token(id=piece, frame=frame, confidence=confidence)
-                    for piece, frame, confidence in zip(
-                        finished.ids[row, :count].tolist(),
-                        finished.frames[row, :count].tolist(),
-                        finished.confidences[row, :count].tolist(),
-                        strict=True,
-                    )
-                )
-            chunk = pending.chunk
-            outcomes.append(
-                StepResult(lane=chunk.lane, sequence=chunk.sequence, tokens=tokens, frames=length, last=chunk.last)
+        return [
+            outcome_of(
+                pending,
+                frames=length,
+                finite=finite,
+                ids=finished.ids[row, :count].tolist() if count else (),
+                positions=finished.frames[row, :count].tolist() if count else (),
+                confidences=finished.confidences[row, :count].tolist() if count else (),
             )
-        return outcomes
+            for row, (pending, count, length, finite) in enumerate(
+                zip(
+                    finished.batch.rows,
+                    finished.counts.tolist(),
+                    finished.lengths.tolist(),
+                    finished.finite.tolist(),
+                    strict=False,
+                )
+            )
+        ]
 
     def warm_up(self, buckets: Sequence[int], lookaheads: Sequence[int]) -> None:
         """Step silence, for each bucket and lookahead: commits memory; no lane of a stream is touched.

@@ -3,7 +3,6 @@
 """
 
 import contextlib
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,13 +16,11 @@ from wavelane.engine.cuda import CudaRecorder, configure
 from wavelane.engine.faults import not_finite
 from wavelane.engine.graphs import Graphs, Recorder
 from wavelane.engine.metrics import GraphStats
+from wavelane.engine.outcomes import outcome_of
 from wavelane.engine.selfcheck import SPARE
 from wavelane.engine.staging import Stage, Stages
 from wavelane.engine.step import HEADER, Carry, DeviceStep, Outputs, Row
 from wavelane.model.base import LoadedModel
-from wavelane.work import StepResult, Token
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +103,15 @@ class Runner:
         outcomes: list[Outcome] = []
         for pending, row, row_confidences in zip(launched.batch.rows, numbers, confidences, strict=False):
             count, frames, finite, _ = row[:HEADER]
-            if not finite:
-                logger.error("%s: the encoder's output is not finite", pending.slot)
-                outcomes.append(not_finite())
-                continue
-            ids = row[HEADER : HEADER + count]
-            positions = row[HEADER + width : HEADER + width + count]
-            tokens = tuple(
-                Token(id=piece, frame=position, confidence=confidence)
-                for piece, position, confidence in zip(ids, positions, row_confidences, strict=False)
-            )
-            chunk = pending.chunk
             outcomes.append(
-                StepResult(lane=chunk.lane, sequence=chunk.sequence, tokens=tokens, frames=frames, last=chunk.last)
+                outcome_of(
+                    pending,
+                    frames=frames,
+                    finite=bool(finite),
+                    ids=row[HEADER : HEADER + count],
+                    positions=row[HEADER + width : HEADER + width + count],
+                    confidences=row_confidences,
+                )
             )
         return outcomes
 

@@ -2,9 +2,10 @@
 
 import ctypes
 import functools
-import platform
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_uint8, c_void_p
 from pathlib import Path
+
+from wavelane.machine import processor_flags
 
 FLOATS = POINTER(c_float)
 INTS = POINTER(c_int32)
@@ -93,22 +94,9 @@ def path_of(build: str) -> Path:
 
 
 @functools.cache
-def processor() -> frozenset[str]:
-    """Flags of the processor; empty where they cannot be read."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return frozenset()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.partition(":")[2].split())
-
-
-@functools.cache
 def best_build() -> tuple[str | None, str]:
     """Name of the build that this machine uses; or None, and why there is none."""
-    usable = [build for build, needs in BUILDS.items() if processor().issuperset(needs)]
+    usable = [build for build, needs in BUILDS.items() if processor_flags().issuperset(needs)]
     if not usable:
         return None, "this processor has no AVX-512 VNNI (or the system does not say)"
     for build in usable:

@@ -1,0 +1,28 @@
+"""What this machine offers: cores, and instructions of its processor."""
+
+import functools
+import os
+from pathlib import Path
+
+_FAST = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def processor_flags() -> frozenset[str]:
+    """Instruction set extensions, by their names in ``/proc/cpuinfo``; empty where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    line = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return frozenset(line.partition(":")[2].split())
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Vector and matrix extensions of this processor that matter for speed; empty where the system does not say."""
+    return tuple(name for name in _FAST if name in processor_flags())
