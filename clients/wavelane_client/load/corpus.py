@@ -1,17 +1,16 @@
 """What the load generator says: utterances with their reference text, decoded once to 16-bit PCM at 16 kHz."""
 
-import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from pathlib import Path
 
 import numpy as np
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE
 from wavelane_client.file import BYTES_PER_SAMPLE, PcmFile
+from wavelane_client.manifest import read_manifest
 
 DEMO_TEXT = "go left right up down zero one four five seven eight"
 """What is said in the bundled recording (``data/README.md``)."""
@@ -155,7 +154,8 @@ def load_corpus(manifest: str | None, audio: Sequence[str]) -> list[Utterance]:
     Raises:
         WavelaneError: INVALID_AUDIO for a file that does not decode, INVALID_CONFIG for a broken manifest.
     """
-    entries = [*(_read_manifest(manifest) if manifest else ()), *((path, None) for path in audio)]
+    entries = [(str(entry.path), entry.text) for entry in (read_manifest(manifest) if manifest else ())]
+    entries += [(path, None) for path in audio]
     if entries:
         return [Utterance(path, decode(path), text) for path, text in entries]
     with as_file(files("wavelane_client") / "data" / "demo.opus") as path:
@@ -172,23 +172,3 @@ def decode(path: str) -> bytes:
     if not pcm:
         raise WavelaneError(ErrorCode.INVALID_AUDIO, f"{path} holds no samples")
     return pcm
-
-
-def _read_manifest(manifest: str) -> Iterator[tuple[str, str | None]]:
-    folder = Path(manifest).parent
-    try:
-        lines = Path(manifest).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"cannot read the manifest {manifest}: {error}") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            path, text = str(entry["audio_filepath"]), entry.get("text")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise WavelaneError(
-                ErrorCode.INVALID_CONFIG,
-                f'{manifest}, line {number}: every line is {{"audio_filepath": PATH, "text": WORDS}}',
-            ) from None
-        yield str(folder / path), None if text is None else str(text)
