@@ -13,6 +13,31 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FusionRequest:
+    """What a search is to add to the acoustic score, by name; the engine makes graphs of it."""
+
+    lm: str | None = None
+    """Name of one of the server's language models."""
+    lm_weight: float | None = None
+    """Scale of its weights; None: the one that it was stored with."""
+    hotwords: tuple[tuple[str, float], ...] = ()
+    """Phrases and the boost of each (natural logarithm)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How the pieces of a stream are searched for, where it is not greedily by the acoustic model alone."""
+
+    beam: int
+    """Hypotheses that are kept from frame to frame; 1 is greedy, with what ``fusion`` adds."""
+    alternatives: int = 1
+    """Hypotheses wanted where a segment ends, at most ``beam``."""
+    settle: int = 8
+    """Encoder frames of silence after which the best hypothesis stands and a new segment begins."""
+    fusion: FusionRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """One encoder step's worth of audio of one lane.
 
@@ -41,6 +66,8 @@ class Chunk:
     """Language prompt of a prompted model."""
     end: int = 0
     """Sample clock of the newest audio in the chunk; due time and lag are counted from it."""
+    decoding: Decoding | None = None
+    """With the chunk that starts a stream: how all of it is searched; None: greedily."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +82,15 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """One way in which a segment may end: what follows the tokens of earlier results."""
+
+    tokens: tuple[Token, ...]
+    score: float
+    """Natural logarithm of its probability given the whole segment, and what was added to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
     """What one step gave for one lane."""
 
@@ -65,6 +101,11 @@ class StepResult:
     frames: int
     """Encoder frames that this step completed."""
     last: bool
+    tentative: tuple[Token, ...] = ()
+    """Pieces of the best hypothesis behind all tokens so far; replaced by those of the next result."""
+    alternatives: tuple[Hypothesis, ...] = ()
+    """Where a segment ends (the search has settled, or the stream is over): the best hypotheses, best first. The first
+    one's tokens are those of this result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
