@@ -1,0 +1,79 @@
+"""A small closed grammar: what may be said, and what it means."""
+
+import random
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from wavelane.grammar.automaton import Automaton, determinise
+from wavelane.grammar.interpretation import Reading, interpret
+from wavelane.grammar.jsgf import grammar_error, parse_jsgf
+from wavelane.grammar.network import Network, build_network
+from wavelane.grammar.sentences import sample, walk
+from wavelane.grammar.words import split_words
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a grammar may be."""
+
+    characters: int = 65_536
+    """Of its text."""
+    states: int = 10_000
+    """Of its network, in which every rule is written out wherever it is used, and of its automaton."""
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """A grammar that was read; see ``streaming/wavelane/grammar/README.md``. Never changes; may be shared."""
+
+    name: str
+    intents: tuple[str, ...]
+    """Names of the public rules, in order."""
+    network: Network
+    automaton: Automaton
+
+    @staticmethod
+    def parse(text: str, limits: Limits | None = None) -> "Grammar":
+        """Read a JSGF grammar. The same text gives the same object while it is remembered.
+
+        Raises:
+            WavelaneError: INVALID_CONFIG, with line and column where there is one.
+        """
+        return _parse(text, limits or Limits())
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Every word that may be said, sorted."""
+        return tuple(self.automaton.vocabulary)
+
+    def sentences(self, limit: int, seed: int = 0) -> list[str]:
+        """Sentences of the grammar, each once: all if they are no more than ``limit``, else samples by weight.
+
+        Args:
+            limit: of the number of sentences. Samples may be fewer where some are very improbable.
+            seed: of the samples.
+        """
+        return sample(self.network, self.automaton, limit, seed)
+
+    def random_sentence(self, rng: random.Random) -> str:
+        """One sentence drawn by weight; not empty. ``<GARBAGE>`` says nothing."""
+        while True:
+            sentence = " ".join(label for label in walk(self.network, rng) if isinstance(label, str))
+            if sentence:
+                return sentence
+
+    def read(self, text: str) -> Reading | None:
+        """The meaning of a sentence; None if it is not of the grammar, word for word."""
+        return interpret(self.network, split_words(text))
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str, limits: Limits) -> Grammar:
+    if len(text) > limits.characters:
+        raise grammar_error(
+            f"{len(text)} characters are more than {limits.characters} (setting grammar.max_characters)"
+        )
+    name, rules = parse_jsgf(text)
+    network = build_network({rule.name: rule for rule in rules}, limits.states)
+    automaton = determinise(network, limits.states)
+    return Grammar(name, tuple(rule.name for rule in rules if rule.public), network, automaton)
