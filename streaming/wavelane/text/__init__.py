@@ -1,0 +1,1 @@
+"""From the words a model hears to the text a person reads: written numbers, punctuation, capitals, replacements."""
