@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from wavelane.lm.fusion import Fusion, FusionPart
 from wavelane.lm.graph import BackoffGraph, WordLexicon, fnv1a
 
