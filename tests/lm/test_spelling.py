@@ -21,7 +21,7 @@ def test_words_are_cut_as_the_tokenizer_cuts_them(kind: str, agreement: float) -
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(SENTENCES * 5),
         model_writer=model,
-        vocab_size=80,
+        vocab_size=50,
         model_type=kind,
         minloglevel=2,
         num_threads=1,
