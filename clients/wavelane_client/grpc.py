@@ -184,6 +184,10 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
                     message.channel.mode = _CHANNEL_MODES[value]
                 case "channel":
                     message.channel.index = value
+                case "hotwords":
+                    message.hotwords.SetInParent()
+                    for item in value:
+                        encode_options(message.hotwords.phrases.add(), _hotword(item), "hotwords.")
                 case "vad" | "endpoint":
                     part = getattr(message, name)
                     part.SetInParent()
@@ -193,6 +197,13 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
         except (KeyError, TypeError, ValueError, AttributeError):
             raise WavelaneError(ErrorCode.INVALID_CONFIG, f"{full}: {value!r} is no value of this option") from None
     return message
+
+
+def _hotword(value: Any) -> Mapping[str, Any]:
+    """A phrase may stand for itself."""
+    if not isinstance(value, str | Mapping):
+        raise TypeError("a hotword is a phrase, or has a phrase and a boost")
+    return {"phrase": value} if isinstance(value, str) else value
 
 
 def decode_options(message: Any, path: str = "") -> dict[str, Any]:
@@ -215,6 +226,8 @@ def decode_options(message: Any, path: str = "") -> dict[str, Any]:
             case "channel":
                 index = value.WhichOneof("selection") == "index"
                 options["channel"] = value.index if index else _name_of(_CHANNEL_MODES, value.mode)
+            case "hotwords":
+                options["hotwords"] = tuple(decode_options(phrase, "hotwords.") for phrase in value.phrases)
             case "vad" | "endpoint":
                 options[field.name] = decode_options(value, f"{field.name}.")
             case _:

@@ -123,7 +123,13 @@ class Recognizer:
         options = parse_options(values, base=self.config.session)
         if options.vad.kind == "silero":
             await self.judges.check()
-        session = Session(options, engine.spec, limits=decoder_limits(self.config.limits), detectors=self._detectors)
+        session = Session(
+            options,
+            engine.spec,
+            limits=decoder_limits(self.config.limits),
+            max_hotwords=self.config.lm.max_hotwords,
+            detectors=self._detectors,
+        )
         try:
             slots = await engine.open(session.lanes, session.longest_lookahead)
             try:

@@ -92,6 +92,20 @@ class ModelConfig(_Section):
     """Folder for models from the hub; none: the hub library's own (``~/.cache/huggingface/hub``)."""
 
 
+class LmConfig(_Section):
+    """Language models and hotwords of the server."""
+
+    paths: tuple[str, ...] = ()
+    """Language models that sessions may choose, each as ``name=path``: ARPA files, gzipped or not, or what
+    ``wavelane lm convert`` writes. Those that the model's folder has come on top."""
+    default: str | None = None
+    """Name of the one for sessions that choose none, or ``off``; none: the model's own default."""
+    hotwords_file: Path | None = None
+    """Phrases favoured in every session: one a line, with a boost of its own behind a tab where it has one."""
+    max_hotwords: Annotated[int, Field(ge=0, le=100_000)] = 5_000
+    """Most phrases that one session may favour by its option ``hotwords``."""
+
+
 class LimitsConfig(_Section):
     """What one client may take. Lanes and backlog are bounded by ``engine``."""
 
@@ -137,6 +151,8 @@ class Config(BaseSettings):
     """Which model is served."""
     engine: EngineConfig = EngineConfig.model_validate({})
     """How the engine uses the machine."""
+    lm: LmConfig = LmConfig()
+    """Language models and hotwords of the server."""
     session: SessionOptions = SessionOptions()
     """Defaults of a session's options; a client's own come first."""
     limits: LimitsConfig = LimitsConfig()
@@ -355,6 +371,8 @@ def _has(tree: Any, path: list[str]) -> bool:
 
 
 def _toml_value(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return "{ " + ", ".join(f"{name} = {_toml_value(part)}" for name, part in value) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, Path):

@@ -79,6 +79,12 @@ class ModelSpec:
     """Language (or ``auto``) to prompt index, for prompted models."""
     default_prompt: int | None = None
     parameters: int = 0
+    language_models: tuple[str, ...] = ()
+    """Names of the language models that a session may choose."""
+    default_lm: str | None = None
+    """The one of them that a session has that chooses none itself."""
+    boosted: int = 0
+    """Phrases that are boosted in every session."""
 
     @property
     def frame_samples(self) -> int:

@@ -163,6 +163,16 @@ def test_a_lookahead_that_the_server_chooses_through_protobuf():
         encode_options(pb.Configure(), {"lookahead_auto": True})
 
 
+def test_hotwords_through_protobuf():
+    options = parse_options({"lm": "general", "lm_weight": 0.5, "hotwords": ["new york", {"phrase": "x", "boost": 4}]})
+    assert decode_options(encode_options(pb.Configure(), options.model_dump())) == options.model_dump()
+    assert encode_options(pb.Reconfigure(), {"hotwords": ["a"]}).hotwords.phrases[0].phrase == "a"
+    assert encode_options(pb.Reconfigure(), {"hotwords": []}).HasField("hotwords")
+    for wrong, fault in ((["a", 5], "hotwords: "), ([{"phrase": 5}], "hotwords.phrase: "), ([{"x": 1}], "hotwords.x")):
+        with pytest.raises(WavelaneError, match=fault):
+            encode_options(pb.Configure(), {"hotwords": wrong})
+
+
 def test_the_protobuf_has_every_option():
     # `auto` is a value of lookahead in JSON and a field of its own here.
     assert {field.name for field in pb.Configure.DESCRIPTOR.fields} == {*SessionOptions.model_fields, "lookahead_auto"}

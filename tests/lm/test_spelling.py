@@ -4,6 +4,7 @@ import random
 import pytest
 import sentencepiece
 
+from wavelane.errors import WavelaneError
 from wavelane.lm.spelling import Speller
 
 SENTENCES = (
@@ -48,6 +49,7 @@ def test_alternatives_spell_the_same_word_the_most_probable_first() -> None:
 def test_specials_and_unused_ids_spell_nothing() -> None:
     speller = Speller(("<unk>", "", "▁", "<", "a", "<0x41>", "a"))
     assert speller.spell("<unk>") is None
-    assert speller.missing("<unk>") == "unk>"
+    with pytest.raises(WavelaneError, match="no piece has 'unk>'"):
+        speller.check(["a <", "<unk>"])
     assert speller.spell("a <") == (2, 4, 2, 3)
     assert speller.spell("") == ()

@@ -211,6 +211,13 @@ def test_commands_of_protobuf() -> None:
     assert adapter.receive(pb.StreamRequest(reconfigure=reconfigure)) == [
         Reconfigure({"language": "en", "words": False})
     ]
+    hotwords = pb.Hotwords(phrases=[pb.Hotword(phrase="new york"), pb.Hotword(phrase="aleppo", boost=4)])
+    assert adapter.receive(pb.StreamRequest(reconfigure=pb.Reconfigure(lm="off", hotwords=hotwords))) == [
+        Reconfigure({"lm": "off", "hotwords": [{"phrase": "new york"}, {"phrase": "aleppo", "boost": 4.0}]})
+    ]
+    assert adapter.receive(pb.StreamRequest(reconfigure=pb.Reconfigure(hotwords=pb.Hotwords()))) == [
+        Reconfigure({"hotwords": []})
+    ]
     auto = pb.Reconfigure(lookahead_auto=True, lookahead_min=0)
     assert adapter.receive(pb.StreamRequest(reconfigure=auto)) == [
         Reconfigure({"lookahead": "auto", "lookahead_min": 0})

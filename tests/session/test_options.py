@@ -1,9 +1,12 @@
+import dataclasses
+
 import pytest
 
 from support.toy import SPEC
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.session.options import SessionOptions, parse_options, reconfigure
+from wavelane.session.options import SessionOptions, fusion_request, parse_options, reconfigure
 from wavelane.session.session import Session
+from wavelane.work import FusionRequest
 
 
 def refusal(values: object) -> str:
@@ -29,6 +32,13 @@ def refusal(values: object) -> str:
         ({"model": "other"}, "model: this server serves 'toy', not 'other'"),
         ({"alternatives": 3}, "alternatives: the greedy decoder has one hypothesis; ask for 1"),
         ({"channels": 2, "channel": 2}, "channel: there is no channel 2 in 2; they count from 0"),
+        ({"lm": "medical"}, "lm: this server has no language model 'medical'; it has none (setting lm.paths), or off"),
+        ({"lm_weight": 0.5}, "lm_weight: there is no language model to weigh; choose one with lm"),
+        ({"lm": "off", "lm_weight": 0}, "lm_weight: Input should be greater than 0"),
+        ({"hotwords": ["one", "ñ"]}, "hotwords: 'ñ' cannot be spelled with the model's pieces (no piece has 'ñ')"),
+        ({"hotwords": [{"phrase": "one", "boos": 3}]}, "hotwords.0.boos: unknown option"),
+        ({"hotwords": "one"}, "hotwords: Input should be a valid"),
+        ({"hotwords": ["one"] * 5_001}, "hotwords: 5001 phrases are more than this server's limit of 5000"),
         (["linear16"], "the configuration must be a JSON object"),
     ],
 )
@@ -58,3 +68,24 @@ def test_some_options_change_midstream_and_the_others_say_so() -> None:
     assert reconfigure(options, {"endpoint": {"silence_ms": 200}, "lookahead": 0}).endpoint.silence_ms == 200
     with pytest.raises(WavelaneError, match="sample_rate, vad cannot change while a session runs"):
         reconfigure(options, {"sample_rate": 8000, "vad": {"mode": 3}})
+
+
+def test_what_a_search_adds_follows_from_the_options() -> None:
+    spec = dataclasses.replace(SPEC, language_models=("general", "coffee"), default_lm="general")
+    session = Session(parse_options({}), spec)
+    assert session.options.lm == "general"
+    assert fusion_request(session.options, spec) == FusionRequest(lm="general")
+    options = session.receive_options(
+        {"lm": "coffee", "lm_weight": 0.5, "hotwords": ["one", {"phrase": "two", "boost": 5}]}
+    )
+    request = FusionRequest(lm="coffee", lm_weight=0.5, hotwords=(("one", 2.0), ("two", 5.0)))
+    assert fusion_request(options, spec) == request
+    options = session.receive_options({"lm": "off"})
+    assert options.lm_weight is None
+    assert fusion_request(options, spec) == FusionRequest(hotwords=request.hotwords)
+    options = session.receive_options({"hotwords": []})
+    assert fusion_request(options, spec) is None
+    assert fusion_request(options, dataclasses.replace(spec, boosted=3)) == FusionRequest()
+    with pytest.raises(WavelaneError, match="it has general, coffee, or off"):
+        session.receive_options({"lm": "medical"})
+    assert session.options == options

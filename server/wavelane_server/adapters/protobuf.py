@@ -44,6 +44,8 @@ _SCALARS = (
     "partials",
     "words",
     "alternatives",
+    "lm",
+    "lm_weight",
 )
 _ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind}
 
@@ -100,6 +102,8 @@ def _values(message: Any) -> dict[str, Any]:
             values[field.name] = _enum_name(field.name, value) if field.name in _ENUMS else value
         elif field.name == "channel":
             values["channel"] = _channel(value)
+        elif field.name == "hotwords":
+            values["hotwords"] = [_values(phrase) for phrase in value.phrases]
         else:
             values[field.name] = _values(value)
     if values.pop("lookahead_auto", False):
@@ -128,6 +132,7 @@ def _config(options: SessionOptions) -> pb.Configure:
     message = pb.Configure(
         encoding=options.encoding.upper(),
         channel=_selection(options.channel),
+        hotwords=pb.Hotwords(phrases=[pb.Hotword(phrase=h.phrase, boost=h.boost) for h in options.hotwords]),
         vad=_vad(options.vad),
         endpoint=_endpoint_options(options.endpoint),
     )

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.decode.words import OPENER
-from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.graph import ROOT, BackoffGraph
 from wavelane.lm.spelling import Speller, Spelling
 
@@ -68,12 +67,10 @@ def build_hotwords(phrases: Iterable[tuple[str, float]], speller: Speller, vocab
 
 def _spellings(text: str, speller: Speller) -> list[tuple[int, Spelling]]:
     """Ways to spell a phrase, each with the number of pieces of the usual one of the same form."""
-    words = text.split()
+    words = speller.written(text)
     forms = [words]
     if speller.cased:
         forms += [[word.lower() for word in words], [word[:1].upper() + word[1:] for word in words]]
-    else:
-        forms = [[word.lower() for word in words]]
     found: dict[Spelling, int] = {}
     for form in forms:
         usual = [speller.spell_word(word) for word in form]
@@ -87,13 +84,7 @@ def _spellings(text: str, speller: Speller) -> list[tuple[int, Spelling]]:
             for other in speller.alternatives(word, _SPELLINGS):
                 found.setdefault(sum((*known[:at], other, *known[at + 1 :]), ()), length)
     if not found:
-        unknown = "".join(dict.fromkeys(c for word in forms[0] for c in speller.missing(word)))
-        why = f"no piece of the model has {unknown!r}" if unknown else "it has no words" if not words else "too long"
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"hotwords: {text!r} cannot be spelled with the model's pieces ({why}): write it as it is said, in the "
-            "letters that the model writes",
-        )
+        raise speller.refusal(text)
     return [(length, spelling) for spelling, length in found.items()]
 
 

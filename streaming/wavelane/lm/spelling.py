@@ -9,10 +9,11 @@ probabilities, which follow Zipf's law closely.
 import heapq
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from wavelane.decode.words import OPENER
+from wavelane.errors import ErrorCode, WavelaneError
 
 Spelling = tuple[int, ...]
 
@@ -37,6 +38,8 @@ class Speller:
                 self.ids.setdefault(piece, index)
         self.cased = any(piece != piece.lower() for piece in self.ids)
         """Whether the pieces tell capital letters from small ones."""
+        self._written = frozenset("".join(self.ids))
+        self._letters = frozenset(piece for piece in self.ids if len(piece) == 1)
         self._longest = max(map(len, self.ids), default=0)
         self._merges = _is_byte_pair(self.ids)
         self.spell_word = lru_cache(maxsize=65_536)(self._spell_word)
@@ -51,10 +54,37 @@ class Speller:
             pieces += spelling
         return tuple(pieces)
 
-    def missing(self, word: str) -> str:
-        """The characters of a word that no piece has."""
-        known = set("".join(self.ids))
-        return "".join(dict.fromkeys(character for character in word if character not in known))
+    def written(self, text: str) -> list[str]:
+        """The words of a text in the letters that the model writes: without capitals, where it has none."""
+        words = text.split()
+        return words if self.cased else [word.lower() for word in words]
+
+    def check(self, phrases: Iterable[str]) -> None:
+        """Make sure that phrases can be spelled.
+
+        Raises:
+            WavelaneError: INVALID_CONFIG, naming the first phrase that cannot, and why.
+        """
+        for phrase in phrases:
+            words = self.written(phrase)
+            # Where every letter is a piece there is a spelling, and nothing else needs to be tried.
+            plain = all(self._letters.issuperset(word) and len(word) < _LONGEST_WORD for word in words)
+            if not words or (not (plain and OPENER in self.ids) and any(map(self._stuck, words))):
+                raise self.refusal(phrase)
+
+    def refusal(self, phrase: str) -> WavelaneError:
+        """What is said of a phrase that cannot be spelled."""
+        words = self.written(phrase)
+        unknown = "".join(dict.fromkeys(letter for letter in "".join(words) if letter not in self._written))
+        why = f"no piece has {unknown!r}" if unknown else "its words are too long" if words else "it has no words"
+        return WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"hotwords: {phrase!r} cannot be spelled with the model's pieces ({why}): write it as it is said, in the "
+            "letters that the model writes",
+        )
+
+    def _stuck(self, word: str) -> bool:
+        return self.spell_word(word) is None
 
     def _spell_word(self, word: str) -> Spelling | None:
         """The pieces of one word; None if it cannot be spelled."""
@@ -108,3 +138,9 @@ def _is_byte_pair(ids: dict[str, int]) -> bool:
         for piece, index in ids.items()
         if len(piece) > 1
     )
+
+
+@lru_cache(maxsize=4)
+def speller(vocabulary: tuple[str, ...]) -> Speller:
+    """The speller of a model, made once."""
+    return Speller(vocabulary)

@@ -3,9 +3,14 @@
 import itertools
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.spec import ModelSpec
+from wavelane.work import FusionRequest
+
+NO_LM = "off"
+"""In place of the name of a language model."""
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
 VadKind = Literal["webrtc", "silero", "off"]
@@ -47,6 +52,23 @@ class VadOptions(_Options):
     """Audio before the onset that is recognised too (ms)."""
 
 
+class Hotword(_Options):
+    """A phrase that is expected, and by how much it is favoured."""
+
+    phrase: Annotated[str, Field(min_length=1, max_length=200)]
+    """One or more words, written as the model writes them; capitals do not matter to a model without them."""
+    boost: Annotated[float, Field(gt=0.0, le=20.0)] = 2.0
+    """What each of its pieces earns (natural logarithm): 1 is a hint, above 4 it is heard where it was not said."""
+
+
+def _hotword(value: object) -> object:
+    return {"phrase": value} if isinstance(value, str) else value
+
+
+HotwordOption = Annotated[Hotword, BeforeValidator(_hotword, json_schema_input_type=str | Hotword)]
+"""A phrase alone has the usual boost."""
+
+
 class SessionOptions(_Options):
     """Options of one session. Those in :data:`MUTABLE` may change while it runs."""
 
@@ -75,6 +97,12 @@ class SessionOptions(_Options):
     """Send words with times and confidences in partials and finals."""
     alternatives: Annotated[int, Field(ge=1, le=30)] = 1
     """Hypotheses per final; more than one needs a decoder that has them."""
+    lm: str | None = None
+    """Language model by name, one of those that the server has, or ``off``. None: the model's default."""
+    lm_weight: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
+    """Scale of the language model's scores. None: the one that suits it."""
+    hotwords: Annotated[tuple[HotwordOption, ...], Field(max_length=100_000)] = ()
+    """Phrases to favour: names, places, products. At most as many as the server allows (setting lm.max_hotwords)."""
     vad: VadOptions = VadOptions()
     endpoint: EndpointOptions = EndpointOptions()
 
@@ -92,9 +120,21 @@ class SessionOptions(_Options):
         return self.lookahead_min, self.lookahead_max
 
 
-MUTABLE = ("language", "lookahead", "lookahead_min", "lookahead_max", "partials", "words", "endpoint")
-"""Options that may change mid-stream. Language and lookahead count from the next stream of the lane on: the next speech
-with a detector, the next flush without one. What the server chooses under ``auto`` counts from the next chunk on."""
+MUTABLE = (
+    "language",
+    "lookahead",
+    "lookahead_min",
+    "lookahead_max",
+    "partials",
+    "words",
+    "lm",
+    "lm_weight",
+    "hotwords",
+    "endpoint",
+)
+"""Options that may change mid-stream. Language, lookahead, language model and hotwords count from the next stream of
+the lane on: the next speech with a detector, the next flush without one. What the server chooses under ``auto`` counts
+from the next chunk on."""
 
 
 def parse_options(values: object, base: SessionOptions | None = None) -> SessionOptions:
@@ -113,6 +153,9 @@ def parse_options(values: object, base: SessionOptions | None = None) -> Session
     if values.get("lookahead", "auto") != "auto":
         # Who asks for a fixed lookahead does not want the bounds of the server's auto.
         merged |= {name: values.get(name) for name in ("lookahead_min", "lookahead_max")}
+    if values.get("lm") == NO_LM:
+        # Who turns the language model off does not want the weight of the one before.
+        merged |= {"lm_weight": values.get("lm_weight")}
     try:
         return SessionOptions.model_validate(merged)
     except ValidationError as error:
@@ -137,6 +180,17 @@ def reconfigure(current: SessionOptions, values: object) -> SessionOptions:
             f"{', '.join(fixed)} cannot change while a session runs; only {', '.join(MUTABLE)} can: open a new session",
         )
     return changed
+
+
+def fusion_request(options: SessionOptions, spec: ModelSpec) -> FusionRequest | None:
+    """What effective options ask the search to add to the acoustic score; None where that is nothing."""
+    if options.lm == NO_LM and not options.hotwords and not spec.boosted:
+        return None
+    return FusionRequest(
+        lm=None if options.lm == NO_LM else options.lm,
+        lm_weight=options.lm_weight,
+        hotwords=tuple((hotword.phrase, hotword.boost) for hotword in options.hotwords),
+    )
 
 
 def describe(error: ValidationError) -> str:

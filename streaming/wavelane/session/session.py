@@ -15,8 +15,9 @@ from wavelane.audio.decoder import AudioDecoder, DecoderLimits, open_decoder
 from wavelane.audio.pcm import Block
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Flushed
+from wavelane.lm.spelling import speller
 from wavelane.session.lane import Lane
-from wavelane.session.options import SessionOptions, reconfigure
+from wavelane.session.options import NO_LM, SessionOptions, reconfigure
 from wavelane.session.recognition import Mark
 from wavelane.spec import ModelSpec
 from wavelane.vad.base import DeferredDetector, Detector
@@ -48,6 +49,7 @@ class Session:
         options: what the client asked for.
         spec: of the model.
         limits: bounds on what a container may decode to.
+        max_hotwords: most phrases that a client may favour.
         detectors: makes one detector per lane.
 
     Raises:
@@ -60,10 +62,12 @@ class Session:
         spec: ModelSpec,
         *,
         limits: DecoderLimits | None = None,
+        max_hotwords: int = 5_000,
         detectors: DetectorFactory = make_detector,
     ) -> None:
-        self.options = _effective(options, spec)
+        self.options = _effective(options, spec, max_hotwords)
         self._spec = spec
+        self._max_hotwords = max_hotwords
         self._events: list[Event] = []
         self._decoder: AudioDecoder = open_decoder(
             options.encoding, sample_rate=options.sample_rate, channels=options.channels, limits=limits
@@ -184,7 +188,7 @@ class Session:
         Raises:
             WavelaneError: INVALID_CONFIG; nothing is changed.
         """
-        self.options = _effective(reconfigure(self.options, values), self._spec)
+        self.options = _effective(reconfigure(self.options, values), self._spec, self._max_hotwords)
         for lane in self._lanes:
             lane.reconfigure(self.options)
         return self.options
@@ -291,7 +295,7 @@ class Session:
             self._events.append(Closed(received=self.received))
 
 
-def _effective(options: SessionOptions, spec: ModelSpec) -> SessionOptions:
+def _effective(options: SessionOptions, spec: ModelSpec, max_hotwords: int) -> SessionOptions:
     """Resolve every None and refuse what cannot take effect with the model."""
 
     def refuse(message: str) -> WavelaneError:
@@ -314,7 +318,9 @@ def _effective(options: SessionOptions, spec: ModelSpec) -> SessionOptions:
         raise refuse(f"channel: there is no channel {options.channel} in {options.channels}; they count from 0")
     if options.encoding == "container" and options.channel == "separate" and options.channels == 1:
         raise refuse("channels: say how many channels of the container to recognise separately")
-    effective = options.model_copy(update={"model": spec.name, **lookaheads})
+    lm = _language_model(options, spec)
+    _check_hotwords(options, spec, max_hotwords)
+    effective = options.model_copy(update={"model": spec.name, "lm": lm, **lookaheads})
     if (bounds := effective.lookahead_bounds) is not None and bounds[0] > bounds[1]:
         raise refuse(f"lookahead_min: {bounds[0]} is more than lookahead_max, {bounds[1]}")
     return effective
@@ -327,3 +333,32 @@ def _lookaheads(options: SessionOptions, spec: ModelSpec) -> dict[str, int | str
     longest = max(spec.lookaheads) if options.lookahead_max is None else options.lookahead_max
     shortest = min(spec.default_lookahead, longest) if options.lookahead_min is None else options.lookahead_min
     return {"lookahead": "auto", "lookahead_min": shortest, "lookahead_max": longest}
+
+
+def _language_model(options: SessionOptions, spec: ModelSpec) -> str:
+    """Name of the language model, the model's own where none is asked for, or ``off``."""
+    lm = options.lm if options.lm is not None else (spec.default_lm or NO_LM)
+    if lm not in (NO_LM, *spec.language_models):
+        known = ", ".join(spec.language_models)
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"lm: this server has no language model {lm!r}; "
+            + (f"it has {known}" if known else "it has none (setting lm.paths)")
+            + f", or {NO_LM}",
+        )
+    if lm == NO_LM and options.lm_weight is not None:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG, "lm_weight: there is no language model to weigh; choose one with lm"
+        )
+    return lm
+
+
+def _check_hotwords(options: SessionOptions, spec: ModelSpec, most: int) -> None:
+    if len(options.hotwords) > most:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"hotwords: {len(options.hotwords)} phrases are more than this server's limit of {most} (setting "
+            "lm.max_hotwords): send those that matter, or have the server's operator keep the list (lm.hotwords_file)",
+        )
+    if options.hotwords:
+        speller(spec.vocabulary).check(hotword.phrase for hotword in options.hotwords)

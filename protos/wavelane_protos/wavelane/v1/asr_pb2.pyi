@@ -106,6 +106,20 @@ class EndpointOptions(_message.Message):
     enabled: bool
     def __init__(self, silence_ms: _Optional[int] = ..., no_text_ms: _Optional[int] = ..., max_utterance_ms: _Optional[int] = ..., enabled: _Optional[bool] = ...) -> None: ...
 
+class Hotword(_message.Message):
+    __slots__ = ("phrase", "boost")
+    PHRASE_FIELD_NUMBER: _ClassVar[int]
+    BOOST_FIELD_NUMBER: _ClassVar[int]
+    phrase: str
+    boost: float
+    def __init__(self, phrase: _Optional[str] = ..., boost: _Optional[float] = ...) -> None: ...
+
+class Hotwords(_message.Message):
+    __slots__ = ("phrases",)
+    PHRASES_FIELD_NUMBER: _ClassVar[int]
+    phrases: _containers.RepeatedCompositeFieldContainer[Hotword]
+    def __init__(self, phrases: _Optional[_Iterable[_Union[Hotword, _Mapping]]] = ...) -> None: ...
+
 class ChannelSelection(_message.Message):
     __slots__ = ("mode", "index")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -123,7 +137,7 @@ class ChannelSelection(_message.Message):
     def __init__(self, mode: _Optional[_Union[ChannelSelection.Mode, str]] = ..., index: _Optional[int] = ...) -> None: ...
 
 class Configure(_message.Message):
-    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "alternatives", "vad", "endpoint")
+    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "alternatives", "lm", "lm_weight", "hotwords", "vad", "endpoint")
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +151,9 @@ class Configure(_message.Message):
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    LM_FIELD_NUMBER: _ClassVar[int]
+    LM_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    HOTWORDS_FIELD_NUMBER: _ClassVar[int]
     VAD_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     encoding: Encoding
@@ -152,12 +169,15 @@ class Configure(_message.Message):
     partials: bool
     words: bool
     alternatives: int
+    lm: str
+    lm_weight: float
+    hotwords: Hotwords
     vad: VadOptions
     endpoint: EndpointOptions
-    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
 
 class Reconfigure(_message.Message):
-    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "endpoint")
+    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "lm", "lm_weight", "hotwords", "endpoint")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_AUTO_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +185,9 @@ class Reconfigure(_message.Message):
     LOOKAHEAD_MAX_FIELD_NUMBER: _ClassVar[int]
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    LM_FIELD_NUMBER: _ClassVar[int]
+    LM_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    HOTWORDS_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     language: str
     lookahead: int
@@ -173,8 +196,11 @@ class Reconfigure(_message.Message):
     lookahead_max: int
     partials: bool
     words: bool
+    lm: str
+    lm_weight: float
+    hotwords: Hotwords
     endpoint: EndpointOptions
-    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
     __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed", "lookahead_changed")
