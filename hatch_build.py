@@ -1,7 +1,7 @@
-"""Compiles the native CPU library (streaming/wavelane/native) when Wavelane is installed or packaged.
+"""Compiles the native libraries (streaming/wavelane/native) when Wavelane is installed or packaged.
 
-A C++ compiler is all it needs. Without one Wavelane still installs and runs, on torch alone and several times slower;
-`wavelane doctor` says so.
+A C++ compiler is all they need. Without one Wavelane still installs and runs, on torch alone, several times slower and
+without beam search, language models and hotwords; `wavelane doctor` says so.
 """
 
 import os
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from sysconfig import get_platform
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -18,9 +19,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCES = Path(__file__).parent / "streaming" / "wavelane" / "native" / "src"
 VECTORS = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
 BUILDS = {"avx512_bf16": [*VECTORS, "-mavx512bf16"], "avx512_vnni": VECTORS}
-"""Builds of the library; which one runs is decided on the machine that runs it (wavelane.native.library)."""
+"""Builds of the step; which one runs is decided on the machine that runs it (wavelane.native.library)."""
+SEARCH = "search"
+"""The beam search, which needs no particular processor (wavelane.native.searching)."""
 FLAGS = [
-    *("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-static-libstdc++", "-static-libgcc"),
+    *("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"),
+    *(("-static-libstdc++", "-static-libgcc") if sys.platform == "linux" else ()),
     # Sums and products are fused where the source says so and nowhere else: the numbers are the same from any compiler.
     *("-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Wno-uninitialized", "-Wno-maybe-uninitialized"),
 ]
@@ -33,29 +37,32 @@ class NativeLibrary(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, unless there is nothing to compile with or for."""
-        if self.target_name != "wheel" or platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux":
+        if self.target_name != "wheel" or sys.platform not in ("linux", "darwin"):
             return
         compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
         if compiler is None:
-            self.app.display_warning("no C++ compiler found: Wavelane is installed without its native CPU library")
+            self.app.display_warning("no C++ compiler found: Wavelane is installed without its native libraries")
             return
+        wanted: dict[str, tuple[Path, list[str]]] = {SEARCH: (SOURCES / "search" / "search.cpp", [])}
+        if platform.machine() in ("x86_64", "AMD64") and sys.platform == "linux":
+            wanted |= {build: (SOURCES / "native.cpp", vectors) for build, vectors in BUILDS.items()}
         with ThreadPoolExecutor() as pool:
-            done = pool.map(lambda build: self._compile(compiler, build, BUILDS[build]), BUILDS)
+            done = pool.map(lambda build: self._compile(compiler, build, *wanted[build]), wanted)
         built = [path for path in done if path is not None]
         if built and version != "editable":
             build_data["pure_python"] = False
-            build_data["tag"] = f"py3-none-linux_{platform.machine()}"
+            build_data["tag"] = f"py3-none-{get_platform().replace('-', '_').replace('.', '_')}"
             build_data["artifacts"] += [str(path.relative_to(self.root)) for path in built]
 
-    def _compile(self, compiler: str, build: str, vectors: list[str]) -> Path | None:
+    def _compile(self, compiler: str, build: str, source: Path, vectors: list[str]) -> Path | None:
         target = SOURCES.parent / f"libwavelane_{build}.so"
         # A new file in one move: a server that runs has the old one mapped.
         fresh = target.with_suffix(f".{os.getpid()}.tmp")
-        command = [compiler, *FLAGS, *vectors, str(SOURCES / "native.cpp"), "-o", str(fresh)]
+        command = [compiler, *FLAGS, *vectors, str(source), "-o", str(fresh)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             fresh.unlink(missing_ok=True)
-            self.app.display_warning(f"the native CPU library ({build}) does not compile here:\n{done.stderr[-2000:]}")
+            self.app.display_warning(f"the native library ({build}) does not compile here:\n{done.stderr[-2000:]}")
             return None
         fresh.replace(target)
         return target

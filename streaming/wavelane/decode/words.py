@@ -16,6 +16,12 @@ OPENER = "\N{LOWER ONE EIGHTH BLOCK}"
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>\Z")
 
 
+def byte_of(piece: str) -> bytes | None:
+    """The byte that a piece stands for; None for a piece of text."""
+    match = _BYTE.match(piece)
+    return None if match is None else bytes([int(match[1], 16)])
+
+
 class _OpenWord:
     """A word that may still grow."""
 
@@ -29,13 +35,13 @@ class _OpenWord:
         self.decoder: codecs.IncrementalDecoder | None = None
 
     def add(self, piece: str, end: int, confidence: float) -> None:
-        byte = _BYTE.match(piece)
+        byte = byte_of(piece)
         if byte is None:
             self.text += piece
         else:
             if self.decoder is None:
                 self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            self.text += self.decoder.decode(bytes([int(byte[1], 16)]))
+            self.text += self.decoder.decode(byte)
         self.end = max(self.end, end)
         self.confidences.append(confidence)
 
