@@ -67,6 +67,11 @@ class Meter:
         self._samples.append(samples + (self._samples[-1] if self._samples else 0))
         self._sent.append(now)
 
+    def sent_at(self, sample: int) -> float | None:
+        """When the packet was handed over that ends at this sample or holds it; None when it is still to come."""
+        index = bisect_left(self._samples, sample)
+        return self._sent[index] if index < len(self._sent) else None
+
     def ended(self, now: float) -> None:
         """The last packet is handed over and ``end`` follows."""
         self._ended = now
@@ -78,9 +83,9 @@ class Meter:
         match event:
             case Partial():
                 self._text(event.text, now)
-                index = bisect_left(self._samples, event.processed)
-                if index < len(self._sent):
-                    record.partial_lags.append((now, now - self._sent[index]))
+                sent = self.sent_at(event.processed)
+                if sent is not None:
+                    record.partial_lags.append((now, now - sent))
             case Final():
                 self._text(event.text, now)
                 self._finals.append(event)

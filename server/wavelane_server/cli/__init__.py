@@ -16,6 +16,7 @@ COMMANDS = {
     "models": "List, fetch, inspect, convert and verify models.",
     "bench": "Measure the engine alone: throughput, streams in real time, the limit of this machine.",
     "load": "Measure what a server carries: latency, errors and accuracy under load.",
+    "eval": "Measure recognition: word errors by set and condition, times, confidence, keywords, latency.",
     "figures": "Measure what this machine carries, as the README shows it.",
     "doctor": "Say what was found on this machine, and what is missing for which feature.",
 }

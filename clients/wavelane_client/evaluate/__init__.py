@@ -1,0 +1,1 @@
+"""How well a running server recognises recorded speech, measured through its socket: ``wavelane eval``."""
