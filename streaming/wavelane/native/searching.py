@@ -65,6 +65,33 @@ class View(ctypes.Structure):
     )
 
 
+class Network(ctypes.Structure):
+    """``wavelane_network``"""
+
+    _fields_ = (
+        ("nodes", c_int32),
+        ("arcs", c_int32),
+        ("source", INTS),
+        ("target", INTS),
+        ("label", INTS),
+        ("accepts", BYTES),
+    )
+
+
+class GrammarOptions(ctypes.Structure):
+    """``wavelane_grammar_options``"""
+
+    _fields_ = (
+        ("symbols", c_int32),
+        ("blank", c_int32),
+        ("settle", c_int32),
+        ("blank_penalty", c_float),
+        ("garbage_penalty", c_float),
+        ("margin", c_float),
+        ("least", c_double),
+    )
+
+
 def missing_search() -> str | None:
     """Why there is no beam search on this machine; None if there is."""
     if not path_of("search").exists():
@@ -101,10 +128,17 @@ def search_library() -> ctypes.CDLL:
         ("search_expand", None, (c_int32, POINTERS, FLOATS, c_int64, INTS, INTS, INTS, INTS, INTS)),
         ("search_end_frame", None, (c_int32, POINTERS)),
         ("search_conclude", None, (c_void_p, c_int32)),
+        ("grammar_create", c_void_p, (POINTER(Network),)),
+        ("grammar_destroy", None, (c_void_p,)),
+        ("grammar_search_create", c_void_p, (c_void_p, POINTER(GrammarOptions))),
+        ("grammar_search_destroy", None, (c_void_p,)),
+        ("grammar_search_view_of", None, (c_void_p, POINTER(View))),
+        ("grammar_search_ctc", None, (c_int32, POINTERS, POINTERS, c_int64, INTS, BYTES)),
     ):
         function = getattr(lib, f"wavelane_{name}")
         function.restype = result
         function.argtypes = arguments
-    if [lib.wavelane_search_layout(which) for which in (0, 1, 2)] != [*map(ctypes.sizeof, (Graph, Options, View))]:
+    structures = (Graph, Options, View, Network, GrammarOptions)
+    if [lib.wavelane_search_layout(which) for which in range(len(structures))] != [*map(ctypes.sizeof, structures)]:
         raise OSError("it was compiled from other sources")
     return lib

@@ -1,4 +1,5 @@
 #include "ctc_beam.hpp"
+#include "grammar_search.hpp"
 #include "transducer_beam.hpp"
 
 namespace {
@@ -7,12 +8,15 @@ using namespace wavelane;
 
 Beam* beam_of(void* search) { return static_cast<Beam*>(search); }
 CtcBeam* ctc_of(void* search) { return static_cast<CtcBeam*>(beam_of(search)); }
+GrammarSearch* grammar_search_of(void* search) { return static_cast<GrammarSearch*>(search); }
 TransducerBeam* transducer_of(void* search) { return static_cast<TransducerBeam*>(beam_of(search)); }
 
 }  // namespace
 
 int64_t wavelane_search_layout(int which) {
-  return which == 0 ? sizeof(wavelane_graph) : which == 1 ? sizeof(wavelane_search_options) : sizeof(wavelane_search_view);
+  constexpr size_t kSizes[] = {sizeof(wavelane_graph), sizeof(wavelane_search_options), sizeof(wavelane_search_view),
+                               sizeof(wavelane_network), sizeof(wavelane_grammar_options)};
+  return static_cast<int64_t>(kSizes[which]);
 }
 void* wavelane_pieces_create(int32_t count, const uint8_t* bytes, const int64_t* offsets, const uint8_t* opens) {
   auto* pieces = new PieceTexts;
@@ -79,3 +83,20 @@ void wavelane_search_end_frame(int32_t rows, void* const* searches) {
   for (int32_t row = 0; row < rows; ++row) transducer_of(searches[row])->end_frame();
 }
 void wavelane_search_conclude(void* search, int32_t last) { beam_of(search)->conclude(last != 0); }
+void* wavelane_grammar_create(const wavelane_network* network) { return new PieceNetwork(*network); }
+void wavelane_grammar_destroy(void* grammar) { delete static_cast<PieceNetwork*>(grammar); }
+void* wavelane_grammar_search_create(const void* grammar, const wavelane_grammar_options* options) {
+  return new GrammarSearch(*static_cast<const PieceNetwork*>(grammar), *options);
+}
+void wavelane_grammar_search_destroy(void* search) { delete grammar_search_of(search); }
+void wavelane_grammar_search_view_of(const void* search, wavelane_search_view* view) {
+  static_cast<const GrammarSearch*>(search)->view(*view);
+}
+void wavelane_grammar_search_ctc(int32_t rows, void* const* searches, const float* const* scores, int64_t stride,
+                                 const int32_t* lengths, const uint8_t* last) {
+  for (int32_t row = 0; row < rows; ++row) {
+    GrammarSearch* search = grammar_search_of(searches[row]);
+    search->advance(scores[row], stride, lengths[row]);
+    search->conclude(last[row] != 0);
+  }
+}

@@ -44,7 +44,7 @@ typedef struct {
   const double* scores;      // [alternatives]
 } wavelane_search_view;
 
-// Bytes of graph, options and view: a library of other sources than the Python beside it shows.
+// Bytes of graph, options, view, network and grammar options: a library of other sources than the Python beside it shows.
 WAVELANE_API int64_t wavelane_search_layout(int which);
 // Text of all pieces, one behind the other: piece i is bytes offsets[i] to offsets[i + 1], ``opens`` a word or not.
 WAVELANE_API void* wavelane_pieces_create(int32_t count, const uint8_t* bytes, const int64_t* offsets, const uint8_t* opens);
@@ -77,3 +77,31 @@ WAVELANE_API void wavelane_search_expand(int32_t rows, void* const* searches, co
 // After the last frame of a step: what there is to say.
 WAVELANE_API void wavelane_search_end_frame(int32_t rows, void* const* searches);
 WAVELANE_API void wavelane_search_conclude(void* search, int32_t last);
+
+// A closed grammar in pieces; node 0 is the first.
+typedef struct {
+  int32_t nodes, arcs;
+  const int32_t* source;  // [arcs]
+  const int32_t* target;  // [arcs]
+  const int32_t* label;   // [arcs] piece, or -1: anything, said or not
+  const uint8_t* accepts;  // [nodes] a sentence may end here
+} wavelane_network;
+
+typedef struct {
+  int32_t symbols, blank;
+  int32_t settle;        // as in wavelane_search_options
+  float blank_penalty;   // taken from the blank's log-probability
+  float garbage_penalty;  // for each frame of anything that is no blank
+  float margin;          // ways that are so much worse than the best are dropped
+  double least;          // score below which nothing is said
+} wavelane_grammar_options;
+
+// Copies the arrays; has to outlive its searches.
+WAVELANE_API void* wavelane_grammar_create(const wavelane_network* network);
+WAVELANE_API void wavelane_grammar_destroy(void* grammar);
+// A search of CTC for one stream in a grammar, as those above.
+WAVELANE_API void* wavelane_grammar_search_create(const void* grammar, const wavelane_grammar_options* options);
+WAVELANE_API void wavelane_grammar_search_destroy(void* search);
+WAVELANE_API void wavelane_grammar_search_view_of(const void* search, wavelane_search_view* view);
+WAVELANE_API void wavelane_grammar_search_ctc(int32_t rows, void* const* searches, const float* const* scores, int64_t stride,
+                                              const int32_t* lengths, const uint8_t* last);
