@@ -82,6 +82,7 @@ class Recognition:
         self._silence_reported = False
         self.received = 0
         """Sample clock at the end of the audio received."""
+        self._decided = 0  # sample clock of the newest result or mark taken; unlike ``processed`` the same at any pace
         self.processed = 0
         """Sample clock up to which audio is recognised or known to be silence."""
         self.flushed: deque[int] = deque()
@@ -118,6 +119,7 @@ class Recognition:
         """Take the result of the oldest chunk that is out."""
         sent = self._pending.popleft()
         assert isinstance(sent, _Sent), "a result without a chunk"
+        self._decided = max(self._decided, sent.end)
         self.processed = max(self.processed, sent.end)
         for token in result.tokens:
             self._add(token)
@@ -140,6 +142,7 @@ class Recognition:
 
     def _apply(self, mark: Mark, at: int) -> None:
         utterance = self._utterance
+        self._decided = max(self._decided, at)
         self.processed = max(self.processed, at)
         match mark:
             case Mark.OPEN:
@@ -185,15 +188,15 @@ class Recognition:
     def _rules(self) -> None:
         utterance = self._utterance
         endpoint = self.options.endpoint
-        if utterance is not None and far_too_long(endpoint, self.processed - utterance.start):
-            self._close("max_utterance", self.processed)
+        if utterance is not None and far_too_long(endpoint, self._decided - utterance.start):
+            self._close("max_utterance", self._decided)
         elif not self._gated:
             has_text = utterance is not None and utterance.has_text
-            reason = silence_rule(endpoint, self.processed - self._silent_since, has_text)
+            reason = silence_rule(endpoint, self._decided - self._silent_since, has_text)
             if reason == "silence" or (reason == "no_text" and not self._silence_reported):
                 self._silence_reported = True
                 self._open(self._silent_since)
-                self._close(reason, self.processed)
+                self._close(reason, self._decided)
 
     def _partial(self, utterance: _Utterance) -> None:
         text = utterance.builder.text
