@@ -29,6 +29,7 @@ class CtcDecoder(nn.Module):
         super().__init__()
         self.name: Literal["ctc", "rnnt"] = "ctc"
         self.blank = blank
+        self.symbols = symbols
         weight, bias = weights.linear("ctc", symbols, d_model)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)

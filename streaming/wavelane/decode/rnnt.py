@@ -78,6 +78,7 @@ class GreedyTransducer(nn.Module, ABC):
         super().__init__()
         self.name: Literal["ctc", "rnnt"] = "rnnt"
         self.blank = blank
+        self.symbols = blank + 1
         self.max_symbols = max_symbols
 
     @abstractmethod
@@ -243,6 +244,7 @@ class RnntDecoder(GreedyTransducer):
 
     def __init__(self, weights: Weights, config: TransducerConfig, d_model: int, symbols: int, blank: int) -> None:
         super().__init__(blank, config.max_symbols)
+        self.symbols = symbols
         self.config = config
         self._activation = _ACTIVATIONS[config.activation]
         hidden = config.hidden

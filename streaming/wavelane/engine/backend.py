@@ -8,6 +8,7 @@ from wavelane.engine.config import EngineConfig
 from wavelane.engine.metrics import GraphStats
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.runner import Runner
+from wavelane.engine.searching import FusionSource
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.native.model import unsupported
@@ -50,7 +51,12 @@ def native_precision(config: EngineConfig) -> str:
 
 
 def make_runner(
-    model: LoadedModel, head: str, config: EngineConfig, backend: Backend, tell: Callable[[GraphStats], None]
+    model: LoadedModel,
+    head: str,
+    config: EngineConfig,
+    backend: Backend,
+    tell: Callable[[GraphStats], None],
+    fusions: FusionSource | None = None,
 ) -> Runner | NativeRunner:
     """The runner of a backend.
 
@@ -60,8 +66,18 @@ def make_runner(
         config: with the number of lanes settled.
         backend: as chosen by :func:`choose_backend`.
         tell: called when CUDA graphs were captured.
+        fusions: makes graphs of what sessions want to be added to scores.
     """
     if backend == "native":
         workers, _ = config.parallelism(model.spec.parameters, native=True)
-        return NativeRunner(model, head, config.max_sessions, native_precision(config), workers, config.largest_batch)
-    return Runner(model, head, config.max_sessions, graphs=config.cuda_graphs, max_graphs=config.max_graphs, tell=tell)
+        precision, rows = native_precision(config), config.largest_batch
+        return NativeRunner(model, head, config.max_sessions, precision, workers, rows, fusions)
+    return Runner(
+        model,
+        head,
+        config.max_sessions,
+        graphs=config.cuda_graphs,
+        max_graphs=config.max_graphs,
+        tell=tell,
+        fusions=fusions,
+    )

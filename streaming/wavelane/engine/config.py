@@ -47,6 +47,13 @@ class EngineConfig(BaseModel):
     head: Literal["auto", "ctc", "rnnt"] = Field(
         "auto", description="Which decoder of the checkpoint is used; auto takes the one that the model prefers."
     )
+    max_beam: int = Field(
+        16,
+        ge=1,
+        le=64,
+        description="Most hypotheses that a session's beam search may keep; a step costs the more, the more there are. "
+        "1 allows greedy search only, with language models and hotwords.",
+    )
     max_sessions: int = Field(
         0,
         ge=0,

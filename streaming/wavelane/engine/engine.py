@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 
@@ -19,6 +20,7 @@ from wavelane.engine.memory import with_lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats, GraphStats, NullObserver
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.scheduler import Scheduler
+from wavelane.engine.searching import FusionSource, unsearchable
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
@@ -44,23 +46,31 @@ class Engine:
         sink: takes the results of each step in one call, on the engine's results thread
             (:data:`wavelane.engine.base.Sink`).
         observer: told what happens, for metrics.
+        fusions: makes graphs of the language models and hotwords that sessions ask for; None: they get none.
 
     Raises:
         WavelaneError: INVALID_CONFIG if the model lacks the head or is on another device.
     """
 
     def __init__(
-        self, model: LoadedModel, config: EngineConfig, sink: Sink, observer: EngineObserver | None = None
+        self,
+        model: LoadedModel,
+        config: EngineConfig,
+        sink: Sink,
+        observer: EngineObserver | None = None,
+        fusions: FusionSource | None = None,
     ) -> None:
         self._model = model
         self._alike = True
-        self._spec = model.spec
         self._head = _choose_head(model, config)
+        self._spec = replace(
+            model.spec, max_beam=0 if unsearchable(model.decoders[self._head]) is not None else config.max_beam
+        )
         self._observer = NullObserver() if observer is None else observer
         self._config = config = with_lanes(config, model, self._head)
         self._graphs = GraphStats()
         self._backend = choose_backend(model, config)
-        self._runner = make_runner(model, self._head, config, self._backend, self._on_graphs)
+        self._runner = make_runner(model, self._head, config, self._backend, self._on_graphs, fusions)
         wanted = config.torch_device()
         if self._runner.device.type != wanted.type:
             raise WavelaneError(
@@ -301,6 +311,11 @@ class Engine:
                 ErrorCode.INVALID_CONFIG,
                 f"The model has no lookahead {chunk.lookahead}; choose one of "
                 f"{', '.join(map(str, sorted(self._windows)))}.",
+            )
+        if chunk.decoding is not None and chunk.decoding.beam > self._spec.max_beam:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                f"A beam of {chunk.decoding.beam} is more than {self._spec.max_beam} (setting engine.max_beam).",
             )
         if chunk.prompt is not None and chunk.prompt not in self._spec.prompts.values():
             raise WavelaneError(

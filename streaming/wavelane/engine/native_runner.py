@@ -7,17 +7,20 @@ for bit the same whoever else is served, in every precision.
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wavelane.decode.search import Found
 from wavelane.engine.base import Outcome
 from wavelane.engine.batching import Batch
 from wavelane.engine.faults import not_finite
 from wavelane.engine.outcomes import outcome_of
+from wavelane.engine.searching import FusionSource, Searches, SearchRows
+from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.native.library import PARTS
 from wavelane.native.model import NativeModel, Scratch
@@ -41,6 +44,8 @@ class Finished:
     """[B, U] encoder frames since the start of the stream"""
     confidences: NDArray[np.float32]
     """[B, U]"""
+    found: dict[int, Found | WavelaneError] = field(default_factory=dict)
+    """What searches gave, by row."""
 
 
 class NativeRunner:
@@ -56,12 +61,23 @@ class NativeRunner:
         precision: see :class:`wavelane.native.model.NativeModel`.
         workers: threads that launch.
         largest: rows of the largest step.
+        fusions: makes graphs of what sessions want to be added to scores.
     """
 
     device = torch.device("cpu")
 
-    def __init__(self, model: LoadedModel, head: str, slots: int, precision: str, workers: int, largest: int) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        head: str,
+        slots: int,
+        precision: str,
+        workers: int,
+        largest: int,
+        fusions: FusionSource | None = None,
+    ) -> None:
         self._spec = model.spec
+        self._searches = Searches(model.spec, model.decoders[head], fusions)
         self._largest = largest
         self._slots = slots
         # Behind the lanes of streams, each worker has some to warm up and to measure with.
@@ -89,6 +105,8 @@ class NativeRunner:
         finished = Finished(
             batch, stepped.lengths, stepped.finite, stepped.counts, stepped.ids, frames, stepped.confidences
         )
+        if (wanted := self._searches.of(batch)) is not None:
+            finished.found.update(self._search(wanted, finished, scratch))
         host[0] += perf_counter() - begin - (scratch.seconds_inside - before)
         return finished
 
@@ -102,6 +120,7 @@ class NativeRunner:
                 ids=finished.ids[row, :count].tolist() if count else (),
                 positions=finished.frames[row, :count].tolist() if count else (),
                 confidences=finished.confidences[row, :count].tolist() if count else (),
+                found=finished.found.get(row),
             )
             for row, (pending, count, length, finite) in enumerate(
                 zip(
@@ -134,6 +153,13 @@ class NativeRunner:
             scratches, host = list(self._scratches), sum(one[0] for one in self._host_seconds)
         parts = [scratch.seconds() for scratch in scratches]
         return {**{name: sum(part[name] for part in parts) for name in PARTS}, "host": host}
+
+    def _search(self, wanted: SearchRows, stepped: Finished, scratch: Scratch) -> dict[int, Found | WavelaneError]:
+        """Advance the searches of a step that is done."""
+        base, stride = scratch.scores()
+        row_bytes = (stepped.batch.lookahead + 1) * stride * 4
+        scores = [base + row * row_bytes for row in wanted.rows]
+        return self._searches.take_ctc(wanted, scores, stride, stepped.lengths, stepped.finite)
 
     def _thread(self) -> tuple[Scratch, int, list[float]]:
         """Working memory, first spare lane and host seconds of the calling thread."""

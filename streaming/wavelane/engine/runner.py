@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from wavelane.decode.ctc import CtcDecoder
+from wavelane.decode.search import Found
 from wavelane.engine.base import DeviceLostError, Outcome
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.cuda import CudaRecorder, configure
@@ -17,9 +20,11 @@ from wavelane.engine.faults import not_finite
 from wavelane.engine.graphs import Graphs, Recorder
 from wavelane.engine.metrics import GraphStats
 from wavelane.engine.outcomes import outcome_of
+from wavelane.engine.searching import FusionSource, Searches, SearchRows
 from wavelane.engine.selfcheck import SPARE
 from wavelane.engine.staging import Stage, Stages
 from wavelane.engine.step import HEADER, Carry, DeviceStep, Outputs, Row
+from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
 
 
@@ -36,7 +41,11 @@ class Launched:
     """The same."""
     carry: Carry | None
     done: torch.cuda.Event | None
-    """Numbers and confidences are on the host after this event (None: they are)."""
+    """Numbers, confidences and scores are on the host after this event (None: they are)."""
+    wanted: SearchRows | None
+    """Rows that are searched when the step is collected."""
+    scores: Tensor | None
+    """[R, T, symbols] float32, log-probabilities for them; on the host."""
 
 
 class Runner:
@@ -53,6 +62,7 @@ class Runner:
         max_graphs: how many.
         tell: called when graphs were captured, on the thread that did it.
         recorder: makes graphs of steps; None is CUDA's on CUDA, and none on a CPU.
+        fusions: makes graphs of what sessions want to be added to scores.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class Runner:
         max_graphs: int = 128,
         tell: Callable[[GraphStats], None] = lambda _: None,
         recorder: Recorder | None = None,
+        fusions: FusionSource | None = None,
     ) -> None:
         self.device = next(iter(model.encoder.init_state(1).values())).device
         self._on_cuda = self.device.type == "cuda"
@@ -77,6 +88,8 @@ class Runner:
         self._step = DeviceStep(model, head, slots, bounded=self._bounded, spare=SPARE if recorder is not None else 0)
         self._graphs = None if recorder is None else Graphs(self._step, recorder, max_graphs, tell)
         self._lazy = graphs == "lazy"
+        self._decoder = model.decoders[head]
+        self._searches = Searches(model.spec, self._decoder, fusions)
         self._stages = Stages(self.device)
 
     @property
@@ -97,11 +110,13 @@ class Runner:
         try:
             with torch.inference_mode(), self._on_device():
                 numbers, confidences = self._read(launched)
+                found = self._search(launched, numbers)
         except torch.AcceleratorError as error:
             raise DeviceLostError(str(error)) from error
         width = (len(numbers[0]) - HEADER) // 2
         outcomes: list[Outcome] = []
-        for pending, row, row_confidences in zip(launched.batch.rows, numbers, confidences, strict=False):
+        rows = zip(launched.batch.rows, numbers, confidences, strict=False)
+        for number, (pending, row, row_confidences) in enumerate(rows):
             count, frames, finite, _ = row[:HEADER]
             outcomes.append(
                 outcome_of(
@@ -111,6 +126,7 @@ class Runner:
                     ids=row[HEADER : HEADER + count],
                     positions=row[HEADER + width : HEADER + width + count],
                     confidences=row_confidences,
+                    found=found.get(number),
                 )
             )
         return outcomes
@@ -150,6 +166,8 @@ class Runner:
             samples, table = stage.up(windows, rows, self._step.padding(batch.lookahead), shape)
             outputs = self._run(batch, samples, table)
             numbers, confidences = outputs.numbers, outputs.confidences
+            wanted = self._searches.of(batch)
+            scores = None if wanted is None else self._scores(outputs, wanted)
             if self._bounded:
                 numbers, confidences = stage.down(numbers, confidences)
             done = None
@@ -160,7 +178,27 @@ class Runner:
         except BaseException:
             self._stages.give(stage)
             raise
-        return Launched(batch, stage, numbers, confidences, outputs.carry, done)
+        return Launched(batch, stage, numbers, confidences, outputs.carry, done, wanted, scores)
+
+    def _scores(self, outputs: Outputs, wanted: SearchRows) -> Tensor:
+        """Log-probabilities for the rows that are searched; the host does not wait for the device."""
+        assert isinstance(self._decoder, CtcDecoder), "only CTC is searched here"
+        rows = torch.tensor(wanted.rows, dtype=torch.int64)
+        if not self._on_cuda:
+            return self._decoder.log_probabilities(outputs.encoded[rows]).contiguous()
+        rows = rows.pin_memory().to(self.device, non_blocking=True)
+        scores = self._decoder.log_probabilities(outputs.encoded.index_select(0, rows))
+        return torch.empty(scores.shape, pin_memory=True).copy_(scores, non_blocking=True)
+
+    def _search(self, launched: Launched, numbers: list[list[int]]) -> dict[int, Found | WavelaneError]:
+        """Advance the searches of a step whose results are on the host."""
+        wanted, scores = launched.wanted, launched.scores
+        if wanted is None or scores is None:
+            return {}
+        table = np.array(numbers, dtype=np.int32)[:, 1:3]
+        base, row_bytes = scores.data_ptr(), scores[0].nbytes if wanted.rows else 0
+        places = [base + i * row_bytes for i in range(len(wanted.rows))]
+        return self._searches.take_ctc(wanted, places, scores.shape[2], table[:, 0], table[:, 1].astype(np.bool_))
 
     def _run(self, batch: Batch, samples: Tensor, table: Tensor) -> Outputs:
         shape = batch.bucket, batch.lookahead

@@ -147,6 +147,7 @@ def open_build(build: str) -> ctypes.CDLL:
         ("scratch", c_void_p, (c_void_p,)),
         ("drop", None, (c_void_p, c_void_p)),
         ("step", None, (c_void_p, c_void_p, POINTER(Rows))),
+        ("scores", POINTER(c_float), (c_void_p, c_void_p, POINTER(c_int64))),
         ("seconds", None, (c_void_p, c_void_p, POINTER(c_double))),
         ("rate", c_double, (c_int, c_int, c_int, c_int, c_double)),
     ):

@@ -1,7 +1,7 @@
 """A loaded model in the native library: its weights packed, the memory of its lanes, its step."""
 
 import ctypes
-from ctypes import byref, c_double
+from ctypes import byref, c_double, c_int64
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -202,6 +202,13 @@ class Scratch:
         values = (c_double * len(PARTS))()
         self._library.wavelane_seconds(self._owner._model, self._handle, values)
         return dict(zip(PARTS, values, strict=True))
+
+    def scores(self) -> tuple[int, int]:
+        """Where the scores of the last step lie, of a CTC head: address of the first row's first frame, and numbers
+        from one frame to the next. Valid until the next step."""
+        stride = c_int64()
+        base = self._library.wavelane_scores(self._owner._model, self._handle, byref(stride))
+        return ctypes.addressof(base.contents), stride.value
 
     def step(self, lookahead: int, rows: "Sequence[tuple[int, Chunk]]", *, encoded: bool = False) -> Stepped:
         """Advance lanes by a chunk each; releases the interpreter lock.

@@ -49,7 +49,7 @@ class Ctc {
     *to.count = count;
   }
 
- private:
+  // From one frame's scores to the next one's.
   long line() const { return round_up(symbols, kLanes); }
 };
 

@@ -29,6 +29,7 @@ class AnyModel {
   virtual void* scratch() const = 0;
   virtual void drop(void* scratch) const = 0;
   virtual void step(void* scratch, const wavelane_batch& batch) = 0;
+  virtual const float* scores(void* scratch, int64_t& stride) const = 0;
   virtual const double* seconds(void* scratch) const = 0;
 };
 
@@ -190,6 +191,10 @@ class Model final : public AnyModel {
 
   void* scratch() const override { return new Scratch; }
   void drop(void* scratch) const override { delete static_cast<Scratch*>(scratch); }
+  const float* scores(void* scratch, int64_t& stride) const override {
+    stride = ctc_.line();
+    return static_cast<Scratch*>(scratch)->ctc.scores.get();
+  }
   const double* seconds(void* scratch) const override { return static_cast<Scratch*>(scratch)->clock.seconds; }
 
   void step(void* opaque, const wavelane_batch& batch) override {

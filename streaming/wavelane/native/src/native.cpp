@@ -58,6 +58,7 @@ int64_t wavelane_bytes_per_lane(void* model) { return of(model)->bytes_per_lane(
 void* wavelane_scratch(void* model) { return of(model)->scratch(); }
 void wavelane_drop(void* model, void* scratch) { of(model)->drop(scratch); }
 void wavelane_step(void* model, void* scratch, const wavelane_batch* batch) { of(model)->step(scratch, *batch); }
+const float* wavelane_scores(void* model, void* scratch, int64_t* stride) { return of(model)->scores(scratch, *stride); }
 void wavelane_seconds(void* model, void* scratch, double* seconds) {
   std::memcpy(seconds, of(model)->seconds(scratch), sizeof(double) * static_cast<int>(Part::count));
 }

@@ -53,6 +53,9 @@ WAVELANE_API void* wavelane_scratch(void* model);
 WAVELANE_API void wavelane_drop(void* model, void* scratch);
 // Several threads may step batches without a common lane, each with a scratch of its own.
 WAVELANE_API void wavelane_step(void* model, void* scratch, const wavelane_batch* batch);
+// Scores of the scratch's last step, of the CTC head: those of row ``r`` and frame ``t`` are the ``symbols`` numbers from
+// ``(r * chunk + t) * stride`` on. Valid until its next step.
+WAVELANE_API const float* wavelane_scores(void* model, void* scratch, int64_t* stride);
 // Seconds in features, subsampling, feed_forward, attention, convolution, decoder since the scratch was made.
 WAVELANE_API void wavelane_seconds(void* model, void* scratch, double* seconds);
 // Operations per second of the inner loop on [rows, k] times [k, n]; 0 float32, 1 bfloat16, 2 int8.

@@ -84,10 +84,12 @@ class GrammarSearch {
   struct Silent {  // behind a piece and a blank
     double score = kNever;
     int32_t link = -1;
+    int32_t blanks = 0;  // frames on the way
   };
   struct Spoken {  // in a piece
     double score = kNever;
     int32_t link = -1;  // of the piece before
+    int32_t blanks = 0;
     int32_t frame = 0;
     float peak = 0;
   };
@@ -95,6 +97,7 @@ class GrammarSearch {
     double score = kNever, other_score = kNever;
     int32_t label = -1;
     int32_t link = -1, other_link = -1;
+    int32_t blanks = 0, other_blanks = 0;
   };
 
   void begin() {
@@ -134,10 +137,12 @@ class GrammarSearch {
         e.score = spoken_[best].score;
         e.label = net_.label[best];
         e.link = link(best);
+        e.blanks = spoken_[best].blanks;
       }
       if (other >= 0) {
         e.other_score = spoken_[other].score;
         e.other_link = link(other);
+        e.other_blanks = spoken_[other].blanks;
       }
     }
   }
@@ -161,12 +166,8 @@ class GrammarSearch {
     }
     before_ = loudest;
     const float blank = scores[options_.blank] - norm - options_.blank_penalty;
-    float freest = blank;
-    for (int32_t i = 0; i < options_.symbols; ++i) {
-      if (i != options_.blank) freest = std::max(freest, scores[i] - norm);
-    }
-    free_ += freest;
-    const float any = freest - (loudest == options_.blank ? 0.0f : options_.garbage_penalty);
+    free_ += most - norm;
+    const float any = most - norm - (loudest == options_.blank ? options_.blank_penalty : options_.garbage_penalty);
 
     end_pieces();
     double best = kNever;
@@ -179,7 +180,9 @@ class GrammarSearch {
       Spoken& s = spoken_[a];
       const double entered = std::max(after, silent_[n].score);
       if (entered > s.score) {
-        s.link = after > silent_[n].score ? (repeats ? e.other_link : e.link) : silent_[n].link;
+        const bool direct = after > silent_[n].score;
+        s.link = direct ? (repeats ? e.other_link : e.link) : silent_[n].link;
+        s.blanks = direct ? (repeats ? e.other_blanks : e.blanks) : silent_[n].blanks;
         s.frame = frame_;
         s.peak = std::exp(now);
         s.score = entered + now;
@@ -190,8 +193,9 @@ class GrammarSearch {
       best = std::max(best, s.score);
     }
     for (int32_t n = 0; n < net_.nodes(); ++n) {
-      if (ends_[n].score > silent_[n].score) silent_[n] = {ends_[n].score, ends_[n].link};
+      if (ends_[n].score > silent_[n].score) silent_[n] = {ends_[n].score, ends_[n].link, ends_[n].blanks};
       silent_[n].score += blank;
+      ++silent_[n].blanks;
       best = std::max(best, silent_[n].score);
     }
     const double least = best - options_.margin;
@@ -208,18 +212,21 @@ class GrammarSearch {
   void say(bool over) {
     end_pieces();
     double best = kNever;
-    int32_t at = -1;
+    int32_t at = -1, blanks = 0;
     for (int32_t n = 0; n < net_.nodes(); ++n) {
       if (over && net_.accepts[n] == 0) continue;
       if (silent_[n].score > best) {
         best = silent_[n].score;
         at = silent_[n].link;
+        blanks = silent_[n].blanks;
       }
       if (ends_[n].score > best) {
         best = ends_[n].score;
         at = ends_[n].link;
+        blanks = ends_[n].blanks;
       }
     }
+    best += static_cast<double>(options_.blank_penalty) * blanks;
     for (; at >= 0; at = links_[at].previous) {
       if (links_[at].label >= 0) push(links_[at].label, links_[at].frame, links_[at].peak);
     }

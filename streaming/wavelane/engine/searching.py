@@ -1,0 +1,144 @@
+"""The searches of a runner's lanes: which rows of a step want one, and what it gives for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavelane.decode.ctc import CtcDecoder
+from wavelane.decode.search import Found, FusionHandle, Pieces, Search, advance_ctc
+from wavelane.engine.batching import Batch
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.lm.fusion import Fusion
+from wavelane.model.base import Decoder
+from wavelane.native.searching import missing_search
+from wavelane.spec import ModelSpec
+from wavelane.work import Decoding, FusionRequest
+
+FUSIONS = 256
+"""Fusions that are kept ready for streams to come."""
+
+FusionSource = Callable[[FusionRequest], Fusion]
+"""Makes graphs of what sessions ask for, on an engine's worker; called once for each request while it is kept.
+
+Raises WavelaneError where the server cannot.
+"""
+
+
+def unsearchable(decoder: Decoder) -> str | None:
+    """Why there is no search over a decoder here; None if there is."""
+    if not isinstance(decoder, CtcDecoder):
+        return f"there is no search over this model's {decoder.name} head"
+    return missing_search()
+
+
+@dataclass(slots=True)
+class SearchRows:
+    """Rows of a batch that are searched."""
+
+    rows: list[int] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    last: list[bool] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+    results: dict[int, Found | WavelaneError] = field(default_factory=dict)
+    """By row; what went wrong already."""
+
+
+class Searches:
+    """Owns the search of every lane that has one. Workers may call it at the same time for different lanes.
+
+    Args:
+        spec: of the model.
+        decoder: the head in use.
+        fusions: makes graphs; None: there is nothing to add to scores.
+    """
+
+    def __init__(self, spec: ModelSpec, decoder: Decoder, fusions: FusionSource | None) -> None:
+        self._vocabulary = spec.vocabulary
+        self._decoder = decoder
+        self._fusions = fusions
+        self._lanes: dict[int, Search] = {}
+        self._fusion = lru_cache(FUSIONS)(self._make)
+
+    def of(self, batch: Batch) -> SearchRows | None:
+        """The rows that are searched, or None; rows that start a stream begin a search, or leave the lane's last one."""
+        wanted: SearchRows | None = None
+        for row, pending in enumerate(batch.rows):
+            slot, chunk = pending.slot.index, pending.chunk
+            if chunk.start:
+                self._lanes.pop(slot, None)
+                if chunk.decoding is None:
+                    continue
+                try:
+                    self._lanes[slot] = self._begin(chunk.decoding)
+                except WavelaneError as error:
+                    wanted = wanted or SearchRows()
+                    wanted.results[row] = error
+                    continue
+            search = self._lanes.get(slot)
+            if search is not None:
+                wanted = wanted or SearchRows()
+                wanted.rows.append(row)
+                wanted.searches.append(search)
+                wanted.last.append(chunk.last)
+                wanted.slots.append(slot)
+        return wanted
+
+    def take_ctc(
+        self,
+        wanted: SearchRows,
+        scores: Sequence[int],
+        stride: int,
+        lengths: NDArray[np.int32],
+        finite: NDArray[np.bool_],
+    ) -> dict[int, Found | WavelaneError]:
+        """Advance the searches by the frames of a step.
+
+        Args:
+            wanted: as :meth:`of` gave it.
+            scores: address of the frames of each of its rows, see :func:`wavelane.decode.search.advance_ctc`.
+            stride: numbers from one frame to the next.
+            lengths: [B] frames of every row of the batch.
+            finite: [B] whether they are all numbers; other rows have failed, and their search with them.
+
+        Returns:
+            what was found, or what went wrong, by row.
+        """
+        going = [i for i, row in enumerate(wanted.rows) if finite[row]]
+        found = advance_ctc(
+            [wanted.searches[i] for i in going],
+            [scores[i] for i in going],
+            stride,
+            [int(lengths[wanted.rows[i]]) for i in going],
+            [wanted.last[i] for i in going],
+        )
+        results: dict[int, Found | WavelaneError] = dict(wanted.results)
+        results.update((wanted.rows[i], one) for i, one in zip(going, found, strict=True))
+        self._leave(wanted)
+        return results
+
+    def _leave(self, wanted: SearchRows) -> None:
+        """Streams that are over need their search no more."""
+        for slot, last in zip(wanted.slots, wanted.last, strict=True):
+            if last:
+                self._lanes.pop(slot, None)
+
+    def _begin(self, decoding: Decoding) -> Search:
+        decoder = self._decoder
+        if (reason := unsearchable(decoder)) is not None:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                f"decoding, lm and hotwords cannot take effect on this server: {reason}; leave them out",
+            )
+        assert isinstance(decoder, CtcDecoder)
+        fusion = None if decoding.fusion is None else self._fusion(decoding.fusion)
+        return Search(decoding, decoder.symbols, decoder.blank, fusion=fusion)
+
+    def _make(self, request: FusionRequest) -> FusionHandle:
+        if self._fusions is None:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG, "this engine has neither language models nor hotwords; leave them out"
+            )
+        return FusionHandle(self._fusions(request), Pieces(self._vocabulary))
