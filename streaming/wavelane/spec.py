@@ -80,8 +80,8 @@ class ModelSpec:
     default_prompt: int | None = None
     parameters: int = 0
     max_beam: int = 0
-    """Most hypotheses of a session's beam search; 1: greedy search only, with what can be added to its scores; 0: nothing
-    can. The engine knows it, not the checkpoint."""
+    """Most hypotheses of a session's beam search; 1: greedy search only, with language models and hotwords; 0: without
+    them too. The engine knows it, not the checkpoint."""
     language_models: tuple[str, ...] = ()
     """Names of the language models that a session may choose."""
     default_lm: str | None = None

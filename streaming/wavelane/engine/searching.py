@@ -63,7 +63,7 @@ class Searches:
         self._fusion = lru_cache(FUSIONS)(self._make)
 
     def of(self, batch: Batch) -> SearchRows | None:
-        """The rows that are searched, or None; rows that start a stream begin a search, or leave the lane's last one."""
+        """The rows that are searched, or None; a row that starts a stream begins a search or ends the lane's last."""
         wanted: SearchRows | None = None
         for row, pending in enumerate(batch.rows):
             slot, chunk = pending.slot.index, pending.chunk
