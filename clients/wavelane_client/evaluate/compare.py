@@ -58,13 +58,19 @@ def compare_runs(rows: Sequence[Row], normaliser: str, other: Report, seed: int 
             ErrorCode.INVALID_CONFIG,
             f"{other.name} has no recording in common with this run (same name, condition, lookahead and reference)",
         )
-    changes = sorted(pairs, key=lambda pair: (_errors(pair[0]) - _errors(pair[1]), pair[0].name))
+    changes = [(_errors(row) - _errors(twin), row, twin) for row, twin in pairs]
     return {
         "name": other.name,
         "groups": groups,
-        "better": [_change(*pair) for pair in changes[:MOST_CHANGES] if _errors(pair[0]) < _errors(pair[1])],
-        "worse": [_change(*pair) for pair in changes[: -MOST_CHANGES - 1 : -1] if _errors(pair[0]) > _errors(pair[1])],
+        "better": _most([(-more, row, twin) for more, row, twin in changes]),
+        "worse": _most(changes),
     }
+
+
+def _most(changes: Sequence[tuple[int, Row, Row]]) -> list[Mapping[str, Any]]:
+    """Those with the largest change above zero."""
+    chosen = sorted((change for change in changes if change[0] > 0), key=lambda change: (-change[0], change[1].name))
+    return [_change(row, twin) for _, row, twin in chosen[:MOST_CHANGES]]
 
 
 def _key(row: Row, single: bool) -> tuple[str, str, int | str | None]:

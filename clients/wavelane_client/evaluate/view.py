@@ -8,7 +8,7 @@ from rich.table import Table
 
 from wavelane_client.evaluate.row import Row
 
-_WIDTH = 140
+_WIDTH = 170
 """Columns of output that is not a terminal."""
 
 
