@@ -1,12 +1,11 @@
 """Search in a closed grammar (CTC): only sentences of the grammar are heard, or nothing.
 
-The search itself is C++ (``native/src/search/grammar_search.hpp``): Viterbi over the product of the grammar's pieces and
-CTC's topology. Its score is the logarithm of how much less probable, for each piece, the best sentence is than what would
-be heard without the grammar: 0 where both are the same. Below :data:`LEAST_SCORE` nothing is said.
+The search itself is C++ (``native/src/search/grammar_search.hpp``): Viterbi over the product of the grammar's pieces
+and CTC's topology. Its score is the logarithm of how much less probable, for each piece, the best sentence is than what
+would be heard without the grammar: 0 where both are the same.
 """
 
 import ctypes
-import math
 from collections.abc import Sequence
 from ctypes import byref
 from typing import Any
@@ -20,9 +19,12 @@ from wavelane.native.library import BYTES, INTS
 from wavelane.native.searching import POINTERS, GrammarOptions, Network, View, search_library
 from wavelane.work import Hypothesis, Token
 
-BLANK_PENALTY = 3.5
-"""Taken from the blank's log-probability. A model that is not sure hears nothing rather than a wrong piece, so that ways
-which leave out optional words win; see Experiments in ``streaming/README.md``."""
+BLANK_PENALTY = 4.0
+"""Taken from the blank's log-probability. A model that is not sure hears nothing rather than a wrong piece, so that
+ways which leave out optional words win; see Experiments in ``streaming/README.md``."""
+
+LEAST_SCORE = -3.4
+"""Score below which nothing of the grammar was said; see Experiments in ``streaming/README.md``."""
 
 GARBAGE_PENALTY = 1.0
 """For each frame that ``<GARBAGE>`` takes, so that words of the grammar are preferred."""
@@ -74,7 +76,7 @@ class GrammarSearch:
         blank: int,
         *,
         settle: int | None = None,
-        least: float = -math.inf,
+        least: float = LEAST_SCORE,
         blank_penalty: float = BLANK_PENALTY,
     ) -> None:
         self._library = search_library()
