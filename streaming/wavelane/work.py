@@ -35,6 +35,9 @@ class Decoding:
     settle: int = 8
     """Encoder frames of silence after which the best hypothesis stands and a new segment begins."""
     fusion: FusionRequest | None = None
+    grammar: str | None = None
+    """JSGF text: only its sentences are searched for, or nothing; ``beam``, ``alternatives`` and ``fusion`` are of no
+    use then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,8 @@ class StepResult:
     alternatives: tuple[Hypothesis, ...] = ()
     """Where a segment ends (the search has settled, or the stream is over): the best hypotheses, best first. The first
     one's tokens are those of this result."""
+    unsettled: bool = False
+    """A search of several hypotheses is in the middle of a segment with pieces, whose end will come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from wavelane.engine.memory import with_lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats, GraphStats, NullObserver
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.scheduler import Scheduler
-from wavelane.engine.searching import FusionSource, unsearchable
+from wavelane.engine.searching import FusionSource, unconstrained, unsearchable
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
@@ -63,8 +63,11 @@ class Engine:
         self._model = model
         self._alike = True
         self._head = _choose_head(model, config)
+        decoder = model.decoders[self._head]
         self._spec = replace(
-            model.spec, max_beam=0 if unsearchable(model.decoders[self._head]) is not None else config.max_beam
+            model.spec,
+            max_beam=0 if unsearchable(decoder) is not None else config.max_beam,
+            constrained=unconstrained(decoder) is None,
         )
         self._observer = NullObserver() if observer is None else observer
         self._config = config = with_lanes(config, model, self._head)

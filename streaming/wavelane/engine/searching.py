@@ -1,6 +1,6 @@
 """The searches of a runner's lanes: which rows of a step want one, and what it gives for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.decode.ctc import CtcDecoder
+from wavelane.decode.grammar import GrammarSearch, PieceGrammar, advance_grammars
 from wavelane.decode.search import Found, FusionHandle, Pieces, Search, advance_ctc
 from wavelane.engine.batching import Batch
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.grammar import Grammar, Limits
+from wavelane.grammar.pieces import spell_automaton
 from wavelane.lm.fusion import Fusion
+from wavelane.lm.spelling import Speller
 from wavelane.model.base import Decoder
 from wavelane.native.searching import missing_search
 from wavelane.spec import ModelSpec
@@ -19,6 +23,11 @@ from wavelane.work import Decoding, FusionRequest
 
 FUSIONS = 256
 """Fusions that are kept ready for streams to come."""
+
+GRAMMARS = 64
+"""Grammars that are kept ready for streams to come."""
+
+AnySearch = Search | GrammarSearch
 
 FusionSource = Callable[[FusionRequest], Fusion]
 """Makes graphs of what sessions ask for, on an engine's worker; called once for each request while it is kept.
@@ -34,12 +43,19 @@ def unsearchable(decoder: Decoder) -> str | None:
     return missing_search()
 
 
+def unconstrained(decoder: Decoder) -> str | None:
+    """Why a search over a decoder cannot be held to a grammar here; None if it can."""
+    if not isinstance(decoder, CtcDecoder):
+        return f"there is no search in a grammar over this model's {decoder.name} head"
+    return missing_search()
+
+
 @dataclass(slots=True)
 class SearchRows:
     """Rows of a batch that are searched."""
 
     rows: list[int] = field(default_factory=list)
-    searches: list[Search] = field(default_factory=list)
+    searches: list[AnySearch] = field(default_factory=list)
     last: list[bool] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
     results: dict[int, Found | WavelaneError] = field(default_factory=dict)
@@ -59,8 +75,10 @@ class Searches:
         self._vocabulary = spec.vocabulary
         self._decoder = decoder
         self._fusions = fusions
-        self._lanes: dict[int, Search] = {}
+        self._lanes: dict[int, AnySearch] = {}
         self._fusion = lru_cache(FUSIONS)(self._make)
+        self._speller = Speller(spec.vocabulary)
+        self._grammar = lru_cache(GRAMMARS)(self._compile)
 
     def of(self, batch: Batch) -> SearchRows | None:
         """The rows that are searched, or None; a row that starts a stream begins a search or ends the lane's last."""
@@ -107,15 +125,21 @@ class Searches:
             what was found, or what went wrong, by row.
         """
         going = [i for i, row in enumerate(wanted.rows) if finite[row]]
-        found = advance_ctc(
-            [wanted.searches[i] for i in going],
-            [scores[i] for i in going],
-            stride,
-            [int(lengths[wanted.rows[i]]) for i in going],
-            [wanted.last[i] for i in going],
-        )
         results: dict[int, Found | WavelaneError] = dict(wanted.results)
-        results.update((wanted.rows[i], one) for i, one in zip(going, found, strict=True))
+        free = [(i, search) for i in going if isinstance(search := wanted.searches[i], Search)]
+        held = [(i, search) for i in going if isinstance(search := wanted.searches[i], GrammarSearch)]
+
+        def frames(places: Iterable[int]) -> tuple[list[int], int, list[int], list[bool]]:
+            rows = list(places)
+            counts = [int(lengths[wanted.rows[i]]) for i in rows]
+            return [scores[i] for i in rows], stride, counts, [wanted.last[i] for i in rows]
+
+        if free:
+            found = advance_ctc([search for _, search in free], *frames(i for i, _ in free))
+            results.update((wanted.rows[i], one) for (i, _), one in zip(free, found, strict=True))
+        if held:
+            found = advance_grammars([search for _, search in held], *frames(i for i, _ in held))
+            results.update((wanted.rows[i], one) for (i, _), one in zip(held, found, strict=True))
         self._leave(wanted)
         return results
 
@@ -125,8 +149,10 @@ class Searches:
             if last:
                 self._lanes.pop(slot, None)
 
-    def _begin(self, decoding: Decoding) -> Search:
+    def _begin(self, decoding: Decoding) -> AnySearch:
         decoder = self._decoder
+        if decoding.grammar is not None:
+            return self._begin_grammar(decoding.grammar, decoding.settle)
         if (reason := unsearchable(decoder)) is not None:
             raise WavelaneError(
                 ErrorCode.INVALID_CONFIG,
@@ -135,6 +161,18 @@ class Searches:
         assert isinstance(decoder, CtcDecoder)
         fusion = None if decoding.fusion is None else self._fusion(decoding.fusion)
         return Search(decoding, decoder.symbols, decoder.blank, fusion=fusion)
+
+    def _begin_grammar(self, text: str, settle: int) -> GrammarSearch:
+        decoder = self._decoder
+        if (reason := unconstrained(decoder)) is not None:
+            raise WavelaneError(ErrorCode.INVALID_CONFIG, f"grammar: {reason}")
+        assert isinstance(decoder, CtcDecoder)
+        return GrammarSearch(self._grammar(text), decoder.symbols, decoder.blank, settle=settle)
+
+    def _compile(self, text: str) -> PieceGrammar:
+        # Whoever took the grammar from a client has seen to its size.
+        grammar = Grammar.parse(text, Limits(characters=len(text), states=2**31))
+        return PieceGrammar(spell_automaton(grammar.automaton, self._speller))
 
     def _make(self, request: FusionRequest) -> FusionHandle:
         if self._fusions is None:

@@ -57,8 +57,8 @@ def spell_automaton(automaton: Automaton, speller: Speller) -> PieceAutomaton:
     table = np.array(arcs, dtype=np.int32).reshape(-1, 3)
     accepts = np.zeros(nodes, dtype=np.uint8)
     accepts[: automaton.size] = automaton.accepts
-    source, target, label = (np.ascontiguousarray(table[:, column]) for column in range(3))
-    return PieceAutomaton(source, target, label, accepts)
+    columns = [np.ascontiguousarray(table[:, column]) for column in range(3)]
+    return PieceAutomaton(columns[0], columns[1], columns[2], accepts)
 
 
 def _spell(word: str, speller: Speller) -> Spelling | None:
