@@ -28,14 +28,17 @@ def load_model(config: Config) -> "LoadedModel":
     """The model that the configuration names, on its device and in its precision.
 
     Raises:
-        WavelaneError: MODEL_NOT_FOUND, MODEL_UNSUPPORTED, or INVALID_CONFIG for a device that is not there.
+        WavelaneError: MODEL_NOT_FOUND, MODEL_UNSUPPORTED, or INVALID_CONFIG for a device that is not there, or
+            language models that are for another one.
     """
     from wavelane.model.checkpoint import load_model as load
+    from wavelane_server.language_models import with_language_models
     from wavelane_server.models import locate
 
     device, dtype = config.engine.torch_device(), config.engine.torch_dtype()
     located = locate(config.model)
-    return load(located.path, device=device, dtype=dtype, name=located.name)
+    model = load(located.path, device=device, dtype=dtype, name=located.name)
+    return with_language_models(model, config.lm, located.path)
 
 
 def run(config: Config) -> int:

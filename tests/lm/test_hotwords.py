@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavelane.errors import ErrorCode, WavelaneError
@@ -29,6 +29,7 @@ def spell(text: str) -> list[int]:
     return list(spelling)
 
 
+@settings(deadline=None)
 @given(PHRASES, st.lists(WORDS, max_size=8))
 def test_every_phrase_that_is_said_earns_its_boost_and_nothing_else_does(
     phrases: list[tuple[list[str], float]], said: list[str]

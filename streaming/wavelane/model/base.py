@@ -4,13 +4,15 @@ State is a flat ``dict[str, Tensor]`` whose every leaf is ``[B, ...]``; nothing 
 ``init_state(1)`` is the state of a stream that has heard nothing: resetting a lane is copying that row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
+from wavelane.lm.fusion import Fusion
 from wavelane.spec import FeatureSpec, ModelSpec
+from wavelane.work import FusionRequest
 
 __all__ = [
     "Decoder",
@@ -114,3 +116,5 @@ class LoadedModel:
     encoder: StreamingModel
     decoders: Mapping[str, Decoder]
     """By head name; every head of the checkpoint."""
+    fusions: Callable[[FusionRequest], Fusion] | None = None
+    """Makes what a session's search adds to the acoustic score; None: there are no language models and no hotwords."""
