@@ -207,8 +207,10 @@ async def test_what_ends_a_connection(name: str, cut: bool) -> None:
 async def test_sending_on_the_spot() -> None:
     peer = await opened()
     assert peer.protocol.open_wide
-    peer.protocol.send_now("words")
-    assert peer.wire.written == frame(Opcode.TEXT, b"words", mask=False)
+    for text in ("", "words", "ä" * 62, "x" * 125, "x" * 126, "ä" * 32_767, "x" * 65_536):
+        peer.wire.written = b""
+        peer.protocol.send_now(text)
+        assert peer.wire.written == frame(Opcode.TEXT, text.encode(), mask=False)
     peer.protocol.pause_writing()
     assert not peer.protocol.open_wide, "the client does not read"
     peer.protocol.resume_writing()
