@@ -178,7 +178,10 @@ class Search:
             alternatives.append(Hypothesis(tokens=tokens[at : at + count], score=score))
             at += count
         return Found(
-            tokens[: view.committed], tokens[view.committed : view.committed + view.tentative], tuple(alternatives)
+            tokens[: view.committed],
+            tokens[view.committed : view.committed + view.tentative],
+            tuple(alternatives),
+            bool(view.unsettled),
         )
 
 
@@ -189,6 +192,7 @@ class Found:
     tokens: tuple[Token, ...]
     tentative: tuple[Token, ...]
     alternatives: tuple[Hypothesis, ...]
+    unsettled: bool = False
 
 
 def advance_ctc(

@@ -34,6 +34,14 @@ class _OpenWord:
         self.confidences: list[float] = []
         self.decoder: codecs.IncrementalDecoder | None = None
 
+    def copy(self) -> "_OpenWord":
+        other = _OpenWord(self.start)
+        other.text, other.end, other.confidences = self.text, self.end, self.confidences.copy()
+        if self.decoder is not None:
+            other.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            other.decoder.setstate(self.decoder.getstate())
+        return other
+
     def add(self, piece: str, end: int, confidence: float) -> None:
         byte = byte_of(piece)
         if byte is None:
@@ -71,6 +79,13 @@ class WordBuilder:
             word.start = start
         word.add(piece.replace(OPENER, " "), start + self._frame, token.confidence)
 
+    def copy(self) -> "WordBuilder":
+        """A builder that goes on by itself from here."""
+        other = WordBuilder(self._vocabulary, self._frame)
+        # Only the last word may still grow.
+        other._words = [*self._words[:-1], *(word.copy() for word in self._words[-1:])]
+        return other
+
     def opens_word(self, token: Token) -> bool:
         """Whether the piece would open a new word."""
         return self._vocabulary[token.id].startswith(OPENER)
@@ -79,6 +94,11 @@ class WordBuilder:
     def text(self) -> str:
         """Words joined by single spaces."""
         return " ".join(word.text for word in self._words if word.text)
+
+    @property
+    def count(self) -> int:
+        """Number of words."""
+        return sum(1 for word in self._words if word.text)
 
     @property
     def end(self) -> int | None:

@@ -49,6 +49,7 @@ def outcome_of(
             last=chunk.last,
             tentative=found.tentative,
             alternatives=found.alternatives,
+            unsettled=found.unsettled or bool(found.tentative),
         )
     tokens = tuple(
         Token(id=piece, frame=position, confidence=confidence)

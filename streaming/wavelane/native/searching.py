@@ -62,6 +62,7 @@ class View(ctypes.Structure):
         ("confidences", FLOATS),
         ("counts", INTS),
         ("scores", DOUBLES),
+        ("unsettled", c_int32),
     )
 
 

@@ -94,7 +94,7 @@ class Beam {
 
   void view(wavelane_search_view& to) const {
     to = {committed_, tentative_, static_cast<int32_t>(counts_.size()), ids_.data(), frames_.data(),
-          confidences_.data(), counts_.data(), scores_.data()};
+          confidences_.data(), counts_.data(), scores_.data(), options_.beam > 1 && (said_ || tentative_ > 0)};
   }
 
  protected:

@@ -71,7 +71,7 @@ class GrammarSearch {
   }
 
   void view(wavelane_search_view& v) const {
-    v = {committed_, tentative_, alternatives_, ids_.data(), frames_.data(), confidences_.data(), &counts_, &score_};
+    v = {committed_, tentative_, alternatives_, ids_.data(), frames_.data(), confidences_.data(), &counts_, &score_, tentative_ > 0};
   }
 
  private:

@@ -42,6 +42,7 @@ typedef struct {
   const float* confidences;  // the same
   const int32_t* counts;     // [alternatives] pieces of each
   const double* scores;      // [alternatives]
+  int32_t unsettled;         // in the middle of a segment with pieces, of several hypotheses
 } wavelane_search_view;
 
 // Bytes of graph, options, view, network and grammar options: a library of other sources than the Python beside it shows.
