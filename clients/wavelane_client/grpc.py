@@ -45,6 +45,7 @@ _ENCODINGS = {
     "container": pb.CONTAINER,
 }
 _VAD_KINDS = {"webrtc": pb.WEBRTC, "silero": pb.SILERO, "off": pb.OFF}
+_PROFANITIES = {"keep": pb.KEEP, "mask": pb.MASK}
 _CHANNEL_MODES = {"mix": pb.ChannelSelection.MIX, "separate": pb.ChannelSelection.SEPARATE}
 _REASONS: dict[int, FinalReason] = {
     pb.REASON_SILENCE: "silence",
@@ -188,7 +189,12 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
                     message.hotwords.SetInParent()
                     for item in value:
                         encode_options(message.hotwords.phrases.add(), _hotword(item), "hotwords.")
-                case "vad" | "endpoint":
+                case "text.profanity":
+                    message.profanity = _PROFANITIES[value]
+                case "text.replace":
+                    message.replace.SetInParent()
+                    message.replace.phrases.update(value)
+                case "vad" | "endpoint" | "text":
                     part = getattr(message, name)
                     part.SetInParent()
                     encode_options(part, value, f"{full}.")
@@ -228,7 +234,11 @@ def decode_options(message: Any, path: str = "") -> dict[str, Any]:
                 options["channel"] = value.index if index else _name_of(_CHANNEL_MODES, value.mode)
             case "hotwords":
                 options["hotwords"] = tuple(decode_options(phrase, "hotwords.") for phrase in value.phrases)
-            case "vad" | "endpoint":
+            case "text.profanity":
+                options["profanity"] = _name_of(_PROFANITIES, value)
+            case "text.replace":
+                options["replace"] = dict(value.phrases)
+            case "vad" | "endpoint" | "text":
                 options[field.name] = decode_options(value, f"{field.name}.")
             case _:
                 options[field.name] = value
@@ -303,7 +313,9 @@ def _final(m: pb.Final, words: bool) -> Final:
         channel=m.channel,
         utterance=m.utterance,
         alternatives=tuple(
-            Alternative(text=a.text, confidence=a.confidence, words=_words(a.words) if words else ())
+            Alternative(
+                text=a.text, confidence=a.confidence, words=_words(a.words) if words else (), spoken=a.spoken
+            )
             for a in m.alternatives
         ),
         start=m.start,

@@ -157,6 +157,7 @@ def encode(event: ServerEvent) -> Json:
                         "text": alternative.text,
                         "confidence": alternative.confidence,
                         "words": [_encode_word(word) for word in alternative.words],
+                        "spoken": alternative.spoken,
                     }
                     for alternative in event.alternatives
                 ],
@@ -252,6 +253,7 @@ def _final(m: Mapping[str, Any], words: bool) -> Final:
             text=str(a["text"]),
             confidence=float(a["confidence"]),
             words=_decode_words(a.get("words", ())) if words else (),
+            spoken=str(a.get("spoken", "")),
         )
         for a in m["alternatives"]
     )

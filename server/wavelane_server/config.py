@@ -375,6 +375,8 @@ def _toml_value(value: object) -> str:
         return "{ " + ", ".join(f"{name} = {_toml_value(part)}" for name, part in value) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_value(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, Path):
         value = str(value)
     return json.dumps(value, ensure_ascii=False)

@@ -35,6 +35,8 @@ class Alternative:
     text: str
     confidence: float
     words: tuple[Word, ...]
+    spoken: str = ""
+    """The words as they were heard, where ``text`` is written otherwise (option ``text``); else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ EVENTS: list[Outgoing] = [
     Final(
         channel=0,
         utterance=3,
-        alternatives=(Alternative(text="héllo", confidence=0.75, words=(WORD,)),),
+        alternatives=(Alternative(text="héllo", confidence=0.75, words=(WORD,), spoken="hello"),),
         start=0,
         end=4,
         processed=9,
@@ -117,9 +117,10 @@ def check(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> No
         assert isinstance(value, kinds[kind]), (value, schema)  # type: ignore[arg-type]
     if kind == "object":
         assert set(schema.get("required", ())) <= set(value)
-        assert set(value) <= set(schema["properties"]), "a field that the schema does not know"
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        assert set(value) <= set(known) or isinstance(others, dict), "a field that the schema does not know"
         for name, inner in value.items():
-            check(inner, schema["properties"][name], definitions)
+            check(inner, known.get(name, others), definitions)
     if kind == "array":
         for item in value:
             check(item, schema["items"], definitions)
@@ -170,7 +171,7 @@ def test_protobuf_mirrors_the_options() -> None:
     assert {field.name for field in pb.Reconfigure.DESCRIPTOR.fields} == {*MUTABLE, "lookahead_auto"}
     numbers = {field.name: field.number for field in pb.Configure.DESCRIPTOR.fields}
     assert all(numbers[field.name] == field.number for field in pb.Reconfigure.DESCRIPTOR.fields)
-    for name, message in (("vad", pb.VadOptions), ("endpoint", pb.EndpointOptions)):
+    for name, message in (("vad", pb.VadOptions), ("endpoint", pb.EndpointOptions), ("text", pb.TextOptions)):
         options: Any = SessionOptions.model_fields[name].annotation
         assert {field.name for field in message.DESCRIPTOR.fields} == set(options.model_fields)
 

@@ -175,6 +175,7 @@ def _alternative(alternative: Alternative) -> dict[str, Any]:
         "text": alternative.text,
         "confidence": alternative.confidence,
         "words": _words(alternative.words),
+        "spoken": alternative.spoken,
     }
 
 

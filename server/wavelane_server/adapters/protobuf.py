@@ -18,6 +18,7 @@ from wavelane.events import (
     Word,
 )
 from wavelane.session.options import EndpointOptions, SessionOptions, VadOptions
+from wavelane.text.options import TextOptions
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_server.adapters.base import (
     Audio,
@@ -47,7 +48,7 @@ _SCALARS = (
     "lm",
     "lm_weight",
 )
-_ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind}
+_ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind, "profanity": pb.Profanity}
 
 
 class ProtobufAdapter:
@@ -104,6 +105,8 @@ def _values(message: Any) -> dict[str, Any]:
             values["channel"] = _channel(value)
         elif field.name == "hotwords":
             values["hotwords"] = [_values(phrase) for phrase in value.phrases]
+        elif field.name == "replace":
+            values["replace"] = dict(value.phrases)
         else:
             values[field.name] = _values(value)
     if values.pop("lookahead_auto", False):
@@ -135,6 +138,7 @@ def _config(options: SessionOptions) -> pb.Configure:
         hotwords=pb.Hotwords(phrases=[pb.Hotword(phrase=h.phrase, boost=h.boost) for h in options.hotwords]),
         vad=_vad(options.vad),
         endpoint=_endpoint_options(options.endpoint),
+        text=_text(options.text),
     )
     if options.lookahead == "auto":
         message.lookahead_auto = True
@@ -160,6 +164,12 @@ def _vad(options: VadOptions) -> pb.VadOptions:
 
 def _endpoint_options(options: EndpointOptions) -> pb.EndpointOptions:
     return pb.EndpointOptions(**options.model_dump())
+
+
+def _text(options: TextOptions) -> pb.TextOptions:
+    values = options.model_dump(exclude={"replace"})
+    replace = pb.Replacements(phrases=options.replace)
+    return pb.TextOptions(**{**values, "profanity": options.profanity.upper(), "replace": replace})
 
 
 def _reason(reason: str) -> str:
@@ -225,7 +235,12 @@ def _endpoint(event: Endpoint) -> pb.StreamResponse:
 
 
 def _alternative(alternative: Alternative) -> pb.Alternative:
-    return pb.Alternative(text=alternative.text, confidence=alternative.confidence, words=_words(alternative.words))
+    return pb.Alternative(
+        text=alternative.text,
+        confidence=alternative.confidence,
+        words=_words(alternative.words),
+        spoken=alternative.spoken,
+    )
 
 
 def _final(event: Final) -> pb.StreamResponse:

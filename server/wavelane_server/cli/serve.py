@@ -55,7 +55,7 @@ def _type(annotation: Any) -> tuple[Any, str | None]:
         return click.BOOL, None
     if get_origin(annotation) is Literal:
         return click.Choice(get_args(annotation)), None
-    if get_origin(annotation) is tuple:
+    if get_origin(annotation) in (tuple, dict):
         return click.STRING, "JSON"
     kinds = set(get_args(annotation)) if get_origin(annotation) in (typing.Union, types.UnionType) else {annotation}
     names = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
@@ -63,13 +63,15 @@ def _type(annotation: Any) -> tuple[Any, str | None]:
 
 
 def _value(setting: Setting, value: Any) -> Any:
-    """Lists are written as JSON."""
-    if get_origin(setting.field.annotation) is not tuple:
+    """Lists and mappings are written as JSON."""
+    kind = get_origin(setting.field.annotation)
+    if kind not in (tuple, dict):
         return value
     try:
         return json.loads(value)
     except ValueError:
-        raise click.BadParameter(f"{setting.flags[0]} takes a JSON list, not {value!r}") from None
+        name = "list" if kind is tuple else "object"
+        raise click.BadParameter(f"{setting.flags[0]} takes a JSON {name}, not {value!r}") from None
 
 
 def _serve(config_file: Path | None, print_config: bool, **flags: Any) -> None:

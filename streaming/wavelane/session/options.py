@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import ModelSpec
+from wavelane.text.options import TextOptions
 from wavelane.work import FusionRequest
 
 NO_LM = "off"
@@ -105,6 +106,7 @@ class SessionOptions(_Options):
     """Phrases to favour: names, places, products. At most as many as the server allows (setting lm.max_hotwords)."""
     vad: VadOptions = VadOptions()
     endpoint: EndpointOptions = EndpointOptions()
+    text: TextOptions = TextOptions()
 
     @model_validator(mode="after")
     def _bounds_need_auto(self) -> "SessionOptions":
@@ -131,10 +133,14 @@ MUTABLE = (
     "lm_weight",
     "hotwords",
     "endpoint",
+    "text",
 )
 """Options that may change mid-stream. Language, lookahead, language model and hotwords count from the next stream of
 the lane on: the next speech with a detector, the next flush without one. What the server chooses under ``auto`` counts
-from the next chunk on."""
+from the next chunk on, ``text`` from the next utterance on."""
+
+_WHOLE = ("replace",)
+"""Options that are mappings themselves: a new one takes the place of the old one, as lists do."""
 
 
 def parse_options(values: object, base: SessionOptions | None = None) -> SessionOptions:
@@ -214,5 +220,7 @@ def _merge(base: dict[str, object], values: dict[str, object]) -> dict[str, obje
     merged = dict(base)
     for key, value in values.items():
         inner = merged.get(key)
-        merged[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+        if key not in _WHOLE and isinstance(inner, dict) and isinstance(value, dict):
+            value = _merge(inner, value)
+        merged[key] = value
     return merged

@@ -14,6 +14,7 @@ from wavelane.events import Alternative, Endpoint, Event, Final, FinalReason, Pa
 from wavelane.session.endpoint import far_too_long, silence_rule, too_long
 from wavelane.session.options import SessionOptions
 from wavelane.spec import ModelSpec
+from wavelane.text.formatter import Formatted, Formatter, Style
 from wavelane.work import StepResult, Token
 
 
@@ -55,6 +56,11 @@ class _Utterance:
         self.has_text = True
 
 
+def _formatter(options: SessionOptions, spec: ModelSpec) -> Formatter | None:
+    style = Style.of(options.text, spec.vocabulary)
+    return None if style is None else Formatter(style)
+
+
 class Recognition:
     """Utterances of one lane.
 
@@ -76,6 +82,8 @@ class Recognition:
         self._out = out
         self._pending: deque[_Sent | _Marked] = deque()
         self._utterance: _Utterance | None = None
+        self._text = options.text
+        self._formatter = _formatter(options, spec)
         self._count = 0
         self._base = 0
         self._silent_since = 0
@@ -167,6 +175,9 @@ class Recognition:
 
     def _open(self, at: int) -> _Utterance:
         if self._utterance is None:
+            if self._text != self.options.text:
+                self._text = self.options.text
+                self._formatter = _formatter(self.options, self._spec)
             self._utterance = _Utterance(self._count, at, self._spec)
             self._count += 1
         return self._utterance
@@ -200,13 +211,18 @@ class Recognition:
 
     def _partial(self, utterance: _Utterance) -> None:
         text = utterance.builder.text
+        words = utterance.builder.words() if self.options.words or self._formatter is not None else ()
+        shown = Formatted(text, len(text), words)
+        if self._formatter is not None:
+            # The last word may still grow.
+            shown = self._formatter.partial(words, max(0, len(words) - 1))
         self._out.append(
             Partial(
                 channel=self._channel,
                 utterance=utterance.index,
-                text=text,
-                stable=len(text),
-                words=utterance.builder.words() if self.options.words else (),
+                text=shown.text,
+                stable=shown.stable,
+                words=shown.words if self.options.words else (),
                 start=utterance.start,
                 processed=self.processed,
                 lag_ms=self.lag_ms,
@@ -221,8 +237,15 @@ class Recognition:
         confidence = round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0
         if reason not in ("flush", "end", "failure"):
             self._out.append(Endpoint(channel=self._channel, utterance=utterance.index, at=at, reason=reason))
+        text = utterance.builder.text
+        shown = Formatted(text, len(text), words)
+        if self._formatter is not None:
+            (shown,) = self._formatter.final(words, cut=reason == "max_utterance")
         best = Alternative(
-            text=utterance.builder.text, confidence=confidence, words=words if self.options.words else ()
+            text=shown.text,
+            confidence=confidence,
+            words=shown.words if self.options.words else (),
+            spoken=text if shown.text != text else "",
         )
         self._out.append(
             Final(

@@ -20,6 +20,7 @@ from wavelane.session.lane import Lane
 from wavelane.session.options import NO_LM, SessionOptions, reconfigure
 from wavelane.session.recognition import Mark
 from wavelane.spec import ModelSpec
+from wavelane.text.formatter import LANGUAGE
 from wavelane.vad.base import DeferredDetector, Detector
 from wavelane.vad.webrtc import WebRtcDetector
 from wavelane.work import Chunk, StepResult, VadWork
@@ -318,6 +319,7 @@ def _effective(options: SessionOptions, spec: ModelSpec, max_hotwords: int) -> S
         raise refuse(f"channel: there is no channel {options.channel} in {options.channels}; they count from 0")
     if options.encoding == "container" and options.channel == "separate" and options.channels == 1:
         raise refuse("channels: say how many channels of the container to recognise separately")
+    _check_text(options, spec)
     lm = _language_model(options, spec)
     _check_hotwords(options, spec, max_hotwords)
     effective = options.model_copy(update={"model": spec.name, "lm": lm, **lookaheads})
@@ -333,6 +335,18 @@ def _lookaheads(options: SessionOptions, spec: ModelSpec) -> dict[str, int | str
     longest = max(spec.lookaheads) if options.lookahead_max is None else options.lookahead_max
     shortest = min(spec.default_lookahead, longest) if options.lookahead_min is None else options.lookahead_min
     return {"lookahead": "auto", "lookahead_min": shortest, "lookahead_max": longest}
+
+
+def _check_text(options: SessionOptions, spec: ModelSpec) -> None:
+    ruled = options.text.ruled
+    defaults = [name for name, prompt in spec.prompts.items() if prompt == spec.default_prompt]
+    language = options.language or next(iter((*defaults, *spec.languages)), "en")
+    if ruled and language.split("-")[0] != LANGUAGE:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"text.{ruled[0]}: there are rules for {LANGUAGE} only, and the language is {language!r}: leave "
+            f"{' and '.join(ruled)} out, or set language to {LANGUAGE}",
+        )
 
 
 def _language_model(options: SessionOptions, spec: ModelSpec) -> str:

@@ -23,6 +23,12 @@ class VadKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SILERO: _ClassVar[VadKind]
     OFF: _ClassVar[VadKind]
 
+class Profanity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROFANITY_UNSPECIFIED: _ClassVar[Profanity]
+    KEEP: _ClassVar[Profanity]
+    MASK: _ClassVar[Profanity]
+
 class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REASON_UNSPECIFIED: _ClassVar[Reason]
@@ -42,6 +48,9 @@ VAD_KIND_UNSPECIFIED: VadKind
 WEBRTC: VadKind
 SILERO: VadKind
 OFF: VadKind
+PROFANITY_UNSPECIFIED: Profanity
+KEEP: Profanity
+MASK: Profanity
 REASON_UNSPECIFIED: Reason
 REASON_SILENCE: Reason
 REASON_NO_TEXT: Reason
@@ -120,6 +129,35 @@ class Hotwords(_message.Message):
     phrases: _containers.RepeatedCompositeFieldContainer[Hotword]
     def __init__(self, phrases: _Optional[_Iterable[_Union[Hotword, _Mapping]]] = ...) -> None: ...
 
+class Replacements(_message.Message):
+    __slots__ = ("phrases",)
+    class PhrasesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PHRASES_FIELD_NUMBER: _ClassVar[int]
+    phrases: _containers.ScalarMap[str, str]
+    def __init__(self, phrases: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class TextOptions(_message.Message):
+    __slots__ = ("itn", "punctuation", "capitals", "profanity", "verbatim", "replace")
+    ITN_FIELD_NUMBER: _ClassVar[int]
+    PUNCTUATION_FIELD_NUMBER: _ClassVar[int]
+    CAPITALS_FIELD_NUMBER: _ClassVar[int]
+    PROFANITY_FIELD_NUMBER: _ClassVar[int]
+    VERBATIM_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    itn: bool
+    punctuation: bool
+    capitals: bool
+    profanity: Profanity
+    verbatim: bool
+    replace: Replacements
+    def __init__(self, itn: _Optional[bool] = ..., punctuation: _Optional[bool] = ..., capitals: _Optional[bool] = ..., profanity: _Optional[_Union[Profanity, str]] = ..., verbatim: _Optional[bool] = ..., replace: _Optional[_Union[Replacements, _Mapping]] = ...) -> None: ...
+
 class ChannelSelection(_message.Message):
     __slots__ = ("mode", "index")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -137,7 +175,7 @@ class ChannelSelection(_message.Message):
     def __init__(self, mode: _Optional[_Union[ChannelSelection.Mode, str]] = ..., index: _Optional[int] = ...) -> None: ...
 
 class Configure(_message.Message):
-    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "alternatives", "lm", "lm_weight", "hotwords", "vad", "endpoint")
+    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "alternatives", "lm", "lm_weight", "hotwords", "vad", "endpoint", "text")
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +194,7 @@ class Configure(_message.Message):
     HOTWORDS_FIELD_NUMBER: _ClassVar[int]
     VAD_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     encoding: Encoding
     sample_rate: int
     channels: int
@@ -174,10 +213,11 @@ class Configure(_message.Message):
     hotwords: Hotwords
     vad: VadOptions
     endpoint: EndpointOptions
-    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+    text: TextOptions
+    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
 
 class Reconfigure(_message.Message):
-    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "lm", "lm_weight", "hotwords", "endpoint")
+    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "lm", "lm_weight", "hotwords", "endpoint", "text")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_AUTO_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +229,7 @@ class Reconfigure(_message.Message):
     LM_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     HOTWORDS_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     language: str
     lookahead: int
     lookahead_auto: bool
@@ -200,7 +241,8 @@ class Reconfigure(_message.Message):
     lm_weight: float
     hotwords: Hotwords
     endpoint: EndpointOptions
-    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ...) -> None: ...
+    text: TextOptions
+    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
     __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed", "lookahead_changed")
@@ -323,14 +365,16 @@ class Endpoint(_message.Message):
     def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., at: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class Alternative(_message.Message):
-    __slots__ = ("text", "confidence", "words")
+    __slots__ = ("text", "confidence", "words", "spoken")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    SPOKEN_FIELD_NUMBER: _ClassVar[int]
     text: str
     confidence: float
     words: _containers.RepeatedCompositeFieldContainer[Word]
-    def __init__(self, text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ...) -> None: ...
+    spoken: str
+    def __init__(self, text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., spoken: _Optional[str] = ...) -> None: ...
 
 class Final(_message.Message):
     __slots__ = ("channel", "utterance", "alternatives", "start", "end", "processed", "lag_ms", "reason")

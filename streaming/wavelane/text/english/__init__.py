@@ -1,0 +1,1 @@
+"""Rules for English, American in dates, money and the order of things."""
