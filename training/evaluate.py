@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import click
@@ -58,10 +59,10 @@ class Score:
         return 100.0 * (self.substitutions + self.deletions + self.insertions) / max(self.words, 1)
 
 
-def read_audio(path: Path, rate: int = 16_000) -> Samples:
-    """Decode any audio file to mono float32 samples at ``rate``."""
+def read_audio(path: Path | BinaryIO, rate: int = 16_000) -> Samples:
+    """Decode any audio file, or an open one, to mono float32 samples at ``rate``."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-    with av.open(str(path)) as container:
+    with av.open(str(path) if isinstance(path, Path) else path, "r") as container:
         frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
     frames.extend(resampler.resample(None))
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])

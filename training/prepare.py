@@ -1,0 +1,155 @@
+"""Recordings to a store of log-mels.
+
+    python training/prepare.py STORE MANIFEST... [--rooms FOLDER] [--copies 1]
+    python training/prepare.py --noise noise.npy FOLDER
+
+A manifest is that of ``evaluate.py``, with ``speaker`` where it is known. Silence at both ends is cut to a tenth and a
+fifth of a second. Recordings shorter than ``--join`` seconds are also joined to strings of up to seven by one speaker,
+with short pauses: single words alone teach a model to stop after one. With ``--copies``, every recording comes again
+through a channel: a room, a telephone, or Opus at a low rate.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import Pool
+from pathlib import Path
+
+import click
+import numpy as np
+from channels import Channel
+from checkpoints import starting_point
+from evaluate import normalise, read_audio
+from store import FrontEnd, StoreWriter
+
+from wavelane.model.embedded import DEFAULT
+from wavelane.spec import FeatureSpec
+from wavelane.work import Samples
+
+_PEAK = 0.6
+_QUIET = 0.02
+"""Of the peak: what is below it at the ends is cut."""
+_LONGEST_NOISE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A line of a manifest."""
+
+    path: Path
+    text: str
+    corpus: str
+    speaker: str
+    seconds: float
+
+
+def recordings(manifests: Iterable[Path]) -> Iterator[Recording]:
+    """The lines that have a text."""
+    for manifest in manifests:
+        for line in map(json.loads, manifest.read_text(encoding="utf-8").splitlines()):
+            if line.get("text"):
+                yield Recording(
+                    manifest.parent / line["audio_filepath"],
+                    normalise(line["text"]),
+                    line.get("corpus", manifest.stem),
+                    str(line.get("speaker", "")),
+                    float(line.get("duration", 0.0)),
+                )
+
+
+def trim(samples: Samples, rate: int) -> Samples:
+    """Cut silence at the ends and bring the peak to 0.6."""
+    loudness = np.abs(samples)
+    heard = np.flatnonzero(loudness > max(_QUIET * float(loudness.max(initial=0.0)), 1e-4))
+    if not len(heard):
+        return samples
+    cut = samples[max(0, int(heard[0]) - rate // 10) : int(heard[-1]) + rate // 5]
+    return (cut * (_PEAK / max(float(np.abs(cut).max()), 1e-3))).astype(np.float32)
+
+
+def joined(takes: list[tuple[Samples, str]], rng: np.random.Generator, rate: int) -> tuple[Samples, str]:
+    """Two to seven takes of one speaker after each other, with pauses of up to a fifth of a second."""
+    chosen = [takes[i] for i in rng.integers(len(takes), size=int(rng.integers(2, 8)))]
+    parts = []
+    for samples, _ in chosen:
+        heard = np.flatnonzero(np.abs(samples) > 0.05 * _PEAK)
+        first, last = (int(heard[0]), int(heard[-1])) if len(heard) else (0, len(samples))
+        parts += [samples[max(0, first - rate // 10) : last + rate // 10]]
+        parts += [np.zeros(int(rng.integers(rate // 5)), np.float32)]
+    return np.concatenate(parts), " ".join(text for _, text in chosen)
+
+
+class _Read:
+    """Reads one recording; a class so that worker processes can be sent it."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+
+    def __call__(self, recording: Recording) -> Samples:
+        return trim(read_audio(recording.path, self._rate), self._rate)
+
+
+def noise_mels(folder: Path, spec: FeatureSpec) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
+    """Log-mels [F, mels] of every recording under a folder, at equal level, short ones repeated to 12 s."""
+    front_end, found = FrontEnd(spec), []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in (".wav", ".flac", ".opus", ".ogg", ".mp3"):
+            samples = read_audio(path, spec.sample_rate)[: _LONGEST_NOISE * spec.sample_rate]
+            level = float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+            if level > 1e-4:
+                mels = front_end(samples * (0.1 / level))
+                found += [mels] * max(1, 1_200 // max(1, len(mels)))
+    return np.concatenate(found)
+
+
+@click.command()
+@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--noise", is_flag=True, help="OUTPUT is an .npy file of the noise in the folder SOURCES.")
+@click.option("--base", default=DEFAULT, show_default=True, help="Model whose front end is used.")
+@click.option("--longest", default=20.0, show_default=True, help="Seconds; longer recordings are left out.")
+@click.option("--join", default=1.3, show_default=True, help="Seconds; shorter recordings are joined to strings too.")
+@click.option("--copies", default=0, show_default=True, help="Of every recording, through random channels.")
+@click.option("--rooms", type=click.Path(exists=True, path_type=Path), help="Folder of impulse responses.")
+@click.option("--processes", default=2, show_default=True)
+@click.option("--seed", default=1)
+def main(
+    output: Path,
+    sources: tuple[Path, ...],
+    noise: bool,
+    base: str,
+    longest: float,
+    join: float,
+    copies: int,
+    rooms: Path | None,
+    processes: int,
+    seed: int,
+) -> None:
+    """Write the store OUTPUT of the manifests SOURCES."""
+    spec = starting_point(base)[0].features
+    if noise:
+        np.save(output, noise_mels(sources[0], spec))
+        return
+    rate, rng, front_end = spec.sample_rate, np.random.default_rng(seed), FrontEnd(spec)
+    channel = Channel(rooms, rate, rng)
+    short: dict[str, list[tuple[Samples, str]]] = defaultdict(list)
+    chosen = [recording for recording in recordings(sources) if recording.seconds <= longest]
+    with StoreWriter(output) as store, Pool(processes) as pool:
+        for recording, samples in zip(chosen, pool.imap(_Read(rate), chosen, 16), strict=True):
+            said = recording.text, recording.corpus, recording.speaker
+            store.add(front_end(samples), *said)
+            for _ in range(copies):
+                store.add(front_end(channel(samples)), *said)
+            if recording.speaker and len(samples) < join * rate:
+                short[f"{recording.corpus} {recording.speaker}"].append((samples, recording.text))
+        for name, takes in short.items():
+            corpus, speaker = name.split(" ", 1)
+            for _ in range(len(takes) // 2 if len(takes) >= 4 else 0):
+                samples, text = joined(takes, rng, rate)
+                store.add(front_end(samples), text, corpus, speaker)
+        print(f"{store.hours:.2f} h")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Speech synthesisers, each a command that writes a WAV file; more by setting.
+
+espeak-ng is a formant synthesiser with many accents and voice variants, flite and festival have a few recorded voices
+each. None sounds like a person, and a model trained on them alone does not understand people: they teach the words.
+"""
+
+import random
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+_ESPEAK_ACCENTS = ("en-us", "en-us", "en-us", "en-us-nyc", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan")
+_ESPEAK_VARIANTS = (
+    *(f"+f{number}" for number in range(1, 6)),
+    *(f"+m{number}" for number in range(1, 9)),
+    *("+Alex", "+Andrea", "+Annie", "+belinda", "+benjamin", "+david", "+grandma", "+grandpa", "+john", "+linda"),
+    *("+Michael", "+norbert", "+paul", "+rob", "+robert", "+steph", "+travis", "+victor", "+zac", "+adam", "+aunty"),
+)
+_FLITE_VOICES = {"slt": 170.0, "rms": 95.0, "awb": 130.0, "kal16": 105.0}
+"""Voice to its mean pitch (Hz)."""
+_FESTIVAL_VOICES = ("voice_kal_diphone", "voice_cmu_us_slt_arctic_hts")
+
+
+class Voice(ABC):
+    """One synthesiser, drawn anew for every sentence: another voice, pitch and speed."""
+
+    program: str
+
+    @abstractmethod
+    def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
+        """The command that writes ``output``, what it reads from its standard input, and the speaker's name."""
+
+    def available(self) -> bool:
+        """Whether the program is installed."""
+        return shutil.which(self.program) is not None
+
+    def speak(self, text: str, output: Path, rng: random.Random) -> str:
+        """Write a WAV file, and return the name of the speaker.
+
+        Raises:
+            subprocess.CalledProcessError: the synthesiser failed.
+        """
+        command, given, speaker = self.command(text, output, rng)
+        subprocess.run(command, input=given, text=True, check=True, capture_output=True, timeout=60)
+        return speaker
+
+
+class Espeak(Voice):
+    """espeak-ng: eight accents, thirty-four variants."""
+
+    program = "espeak-ng"
+
+    def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
+        """See :class:`Voice`."""
+        voice = rng.choice(_ESPEAK_ACCENTS) + rng.choice(_ESPEAK_VARIANTS)
+        speed, pitch = str(rng.randint(130, 200)), str(rng.randint(25, 75))
+        return [self.program, "-v", voice, "-s", speed, "-p", pitch, "-w", str(output), text], None, voice
+
+
+class Flite(Voice):
+    """flite: three statistical voices and a diphone one, at varied pitch."""
+
+    program = "flite"
+
+    def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
+        """See :class:`Voice`."""
+        voice = rng.choice(list(_FLITE_VOICES))
+        pitch = _FLITE_VOICES[voice] * rng.uniform(0.8, 1.25)
+        settings = [f"duration_stretch={rng.uniform(0.8, 1.2):.2f}", f"int_f0_target_mean={pitch:.0f}"]
+        options = [part for setting in settings for part in ("--setf", setting)]
+        return [self.program, "-voice", voice, *options, "-t", text, "-o", str(output)], None, voice
+
+
+class Festival(Voice):
+    """festival's text2wave."""
+
+    program = "text2wave"
+
+    def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
+        """See :class:`Voice`."""
+        voice = rng.choice(_FESTIVAL_VOICES)
+        return [self.program, "-eval", f"({voice})", "-o", str(output)], text, voice
+
+
+class Command(Voice):
+    """Any other synthesiser.
+
+    Args:
+        template: of the command, with ``{text}`` and ``{output}`` as whole arguments.
+    """
+
+    def __init__(self, template: Sequence[str]) -> None:
+        self._template = list(template)
+        self.program = self._template[0]
+
+    def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
+        """See :class:`Voice`."""
+        filled = {"{text}": text, "{output}": str(output)}
+        return [filled.get(part, part) for part in self._template], None, Path(self.program).name
+
+
+VOICES: dict[str, type[Espeak] | type[Flite] | type[Festival]] = {
+    "espeak-ng": Espeak,
+    "flite": Flite,
+    "festival": Festival,
+}
