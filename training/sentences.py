@@ -1,9 +1,9 @@
 """Text to sentences to speak: lower case, words only, numbers as they are said.
 
-    python training/sentences.py OUT.txt [--grammar training/grammars/coffee.jsgf=6000] [--text corpus.txt=20000]
+    python training/sentences.py OUT.txt [--grammar training/grammars/coffee.jsgf=6000] [--corpus plain:my.txt=20000]
 
-Text files may be of any kind: a sentence is what stands between full stops or line ends. Numbers are read aloud:
-``£3`` and ``10:30`` too, years as years, long numbers and those with a leading zero digit by digit.
+Corpora are those that ``corpora.py`` reads; a sentence is what stands between full stops or line ends. Numbers are
+read aloud: ``£3`` and ``10:30`` too, years as years, long numbers and those with a leading zero digit by digit.
 """
 
 import random
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+from corpora import READERS
 from num2words import num2words
 
 from wavelane.grammar import Grammar
@@ -92,20 +93,32 @@ def _counted(values: Iterable[str]) -> Iterator[tuple[Path, int | None]]:
         yield Path(name), int(count) if count else None
 
 
+def _kinds(values: Iterable[str]) -> Iterator[tuple[str, Path, int | None]]:
+    for value in values:
+        kind, colon, rest = value.partition(":")
+        if not colon or kind not in READERS:
+            raise click.BadParameter(f"{value!r} does not begin with one of {', '.join(READERS)} and a colon")
+        for path, count in _counted([rest]):
+            yield kind, path, count
+
+
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--grammar", "grammars", multiple=True, metavar="FILE[=COUNT]", help="JSGF; 2000 sentences by default.")
-@click.option("--text", "texts", multiple=True, metavar="FILE[=COUNT]", help="All of its sentences by default.")
+@click.option(
+    "--corpus", "corpora", multiple=True, metavar="KIND:PATH[=COUNT]", help=f"KIND is one of {', '.join(READERS)}."
+)
 @click.option("--words", nargs=2, type=int, default=(2, 26), show_default=True, help="Fewest and most in a sentence.")
 @click.option("--seed", default=1, show_default=True)
-def main(output: Path, grammars: tuple[str, ...], texts: tuple[str, ...], words: tuple[int, int], seed: int) -> None:
-    """Write the sentences of grammars and texts to OUTPUT, each once, in random order."""
+def main(output: Path, grammars: tuple[str, ...], corpora: tuple[str, ...], words: tuple[int, int], seed: int) -> None:
+    """Write the sentences of grammars and corpora to OUTPUT, each once, in random order."""
     rng = random.Random(seed)
     found: dict[str, None] = {}
     for path, count in _counted(grammars):
         found |= dict.fromkeys(drawn(Grammar.parse(path.read_text(encoding="utf-8")), count or 2_000, seed))
-    for path, count in _counted(texts):
-        some = list(dict.fromkeys(sentences_of(path.read_text(encoding="utf-8"), *words)))
+    for kind, path, count in _kinds(corpora):
+        lines_of = (line for text in READERS[kind](path) for line in sentences_of(text, *words))
+        some = list(dict.fromkeys(lines_of))
         rng.shuffle(some)
         found |= dict.fromkeys(some[:count])
     lines = list(found)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from prepare import main as prepare
 from prepare import trim
 from sentences import drawn, sentences_of, spoken
+from sentences import main as sentences
 from store import Store, StoreWriter
 from synthesise import main as synthesise
 from voices import Command
@@ -54,6 +55,40 @@ def test_grammars_say_much_that_can_be_spelled(path: Path) -> None:
     assert len(set(lines)) == 200
     assert all(SPELLER.spell(line) for line in lines)
     assert lines == drawn(Grammar.parse(path.read_text()), 200, seed=3)
+
+
+def test_corpora_and_grammars_become_sentences(tmp_path: Path) -> None:
+    (tmp_path / "clinc.json").write_text(json.dumps({"train": [["book a table", "x"], ["Where's my $5?", "y"]]}))
+    snips = {"Play": [{"data": [{"text": "play "}, {"text": "the blues", "entity": "genre"}]}]}
+    (tmp_path / "train_play.json").write_text(json.dumps(snips))
+    (tmp_path / "data").mkdir()
+    talk = [{"utterances": [{"speaker": "USER", "text": "Hi there. One latte please."}]}]
+    (tmp_path / "data" / "talk.json").write_text(json.dumps(talk))
+    (tmp_path / "metadata.csv").write_text("LJ1|In 1984|in nineteen eighty four\n")
+    (tmp_path / "mine.txt").write_text("Open the door\nOpen the door\nShut\n")
+    named = {
+        "clinc": "clinc.json",
+        "snips": ".",
+        "taskmaster": ".",
+        "ljspeech": "metadata.csv",
+        "plain": "mine.txt",
+    }
+    arguments = [part for kind, name in named.items() for part in ("--corpus", f"{kind}:{tmp_path / name}")]
+    grammar = f"{RECIPE / 'grammars' / 'digits.jsgf'}=7"
+    result = CliRunner().invoke(sentences, [str(tmp_path / "out.txt"), *arguments, "--grammar", grammar])
+    assert result.exit_code == 0, result.output
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert len(lines) == 7 + 7
+    assert {
+        "book a table",
+        "where's my five dollars",
+        "play the blues",
+        "hi there",
+        "one latte please",
+        "in nineteen eighty four",
+        "open the door",
+    } < set(lines)
+    assert CliRunner().invoke(sentences, [str(tmp_path / "out.txt"), "--corpus", "mine.txt"]).exit_code == 2
 
 
 def filled(path: Path, frames: list[int], text: str = "go") -> Store:
