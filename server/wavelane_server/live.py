@@ -54,10 +54,11 @@ class LiveSession:
         self._max_backlog_s = recognizer.config.engine.max_backlog_seconds
         self._session = session
         self._slots = list(slots)
+        self._rate = self._engine.spec.features.sample_rate
         self._outbox = outbox
         self._waiting: list[deque[Chunk]] = [deque() for _ in slots]
         self._in_flight = [0] * len(slots)
-        self._frame_s = self._engine.spec.features.hop / self._engine.spec.features.sample_rate
+        self._frame_s = self._engine.spec.features.hop / self._rate
         self._off_loop_bytes = OFF_LOOP_CONTAINER_BYTES if session.options.encoding == "container" else OFF_LOOP_BYTES
         # A container's bytes may hold more audio than is decoded at once.
         self._on_spot_bytes = 0 if session.options.encoding == "container" else OFF_LOOP_BYTES
@@ -167,7 +168,7 @@ class LiveSession:
         self._log.info(
             "session closed",
             seconds=round(self._loop.time() - self._opened_at, 3),
-            audio_seconds=round(self._received / self._engine.spec.features.sample_rate, 3),
+            audio_seconds=round(self._received / self._rate, 3),
             complete=self._session.closed,
             error=None if self.failure is None else self.failure.code.value,
         )
@@ -217,16 +218,17 @@ class LiveSession:
 
     def _account(self) -> None:
         """Note what arrived when, and refuse what is more than may wait."""
-        rate = self._engine.spec.features.sample_rate
+        arrivals = self._arrivals
         received = self._session.received
         if received > self._received:
-            self._arrivals.append((received, time.monotonic()))
-            self._recognizer.metrics.audio.inc((received - self._received) / rate)
+            arrivals.append((received, time.monotonic()))
+            self._recognizer.metrics.audio.inc((received - self._received) / self._rate)
             self._received = received
         backlog = self._session.backlog_ms
-        done = received - backlog * rate // 1000
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < done:
-            self._arrivals.popleft()
+        if len(arrivals) > 1:
+            done = received - backlog * self._rate // 1000
+            while len(arrivals) > 1 and arrivals[0][0] < done:
+                arrivals.popleft()
         if backlog > self._max_backlog_s * 1000 and not self._session.ended:
             self.fail(
                 WavelaneError(

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from wavelane.engine.metrics import EngineStats, StepReport
 from wavelane.errors import ErrorCode
+from wavelane_server.loop_metrics import LoopCounter, LoopHistogram
 
 if TYPE_CHECKING:
     from wavelane.engine.base import Timing
@@ -149,13 +150,13 @@ class Metrics:
         self.engine = EngineMetrics(registry) if engine else None
         self.sessions = Gauge("wavelane_sessions", "Sessions in progress", registry=registry)
         self.sessions_total = Counter("wavelane_sessions_opened", "Sessions opened", registry=registry)
-        self.lag = Histogram(
+        self.lag = LoopHistogram(
             "wavelane_lag_seconds",
             "Audio received but not recognised, at each result",
             buckets=_LATENCY,
             registry=registry,
         )
-        self.partial_latency = Histogram(
+        self.partial_latency = LoopHistogram(
             "wavelane_partial_latency_seconds",
             "From the receipt of a partial's newest audio to its hand-over to the socket",
             buckets=_LATENCY,
@@ -175,7 +176,7 @@ class Metrics:
             buckets=_SHARE,
             registry=registry,
         )
-        self.audio = Counter("wavelane_audio_received_seconds", "Audio received", registry=registry)
+        self.audio = LoopCounter("wavelane_audio_received_seconds", "Audio received", registry=registry)
         self.refusals = Counter("wavelane_refusals", "Sessions refused, by error code", ["code"], registry=registry)
         self.failures = Counter(
             "wavelane_session_failures", "Sessions ended by an error, by error code", ["code"], registry=registry

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     Alternative,
@@ -51,7 +53,10 @@ EVENT_TYPES: dict[type, str] = {
 COMMAND_TYPES = ("configure", "reconfigure", "flush", "end", "keepalive")
 """``type`` of each control message from the client."""
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+def _encode(values: dict[str, Any]) -> str:
+    # A partial with its words takes the standard library's encoder 10 to 20 times as long.
+    return orjson.dumps(values).decode()
 
 
 class NativeAdapter:

@@ -76,10 +76,17 @@ class Framer:
 
     def push(self, samples: Samples) -> list[Window]:
         """Take samples [n], give the windows they complete."""
-        if not len(samples):
+        count = len(samples)
+        if not count:
             return []
-        self._taken += len(samples)
+        self._taken += count
         self._last_sample = float(samples[-1])
+        filled = self._filled + count
+        if filled < len(self._buffer):
+            # As in _fill, for what comes most: no window is complete yet.
+            self._buffer[self._filled : filled] = samples
+            self._filled = filled
+            return []
         return [self._window(content, self._valid(), last=False) for content in self._fill(samples)]
 
     def finish(self) -> list[Window]:

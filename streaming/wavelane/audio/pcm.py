@@ -107,12 +107,18 @@ class PcmDecoder:
         """
         if self._rest:
             data = self._rest + data
-        whole = len(data) - len(data) % self._frame_bytes
-        self._rest = data[whole:]
-        if not whole:
+        left = len(data) % self._frame_bytes
+        if left:
+            data, self._rest = data[:-left], data[-left:]
+        else:
+            self._rest = b""
+        if not data:
             return ()
-        samples = self._format.convert(data if whole == len(data) else data[:whole])
-        block = np.ascontiguousarray(samples.reshape(-1, self._channels).T)
+        samples = self._format.convert(data)
+        if self._channels == 1:
+            block = samples[np.newaxis]
+        else:
+            block = np.ascontiguousarray(samples.reshape(-1, self._channels).T)
         position = self._position
         self._position += block.shape[1]
         return checked(block, position) if self._format.floating else (block,)

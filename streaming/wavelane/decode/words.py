@@ -25,7 +25,7 @@ def byte_of(piece: str) -> bytes | None:
 class _OpenWord:
     """A word that may still grow."""
 
-    __slots__ = ("confidences", "decoder", "end", "start", "text")
+    __slots__ = ("_made", "confidences", "decoder", "end", "start", "text")
 
     def __init__(self, start: int) -> None:
         self.text = ""
@@ -33,6 +33,21 @@ class _OpenWord:
         self.end = start
         self.confidences: list[float] = []
         self.decoder: codecs.IncrementalDecoder | None = None
+        self._made: tuple[int, int, Word] | None = None
+
+    def made(self, limit: int) -> Word:
+        """The word as it is now, ending before ``limit``. Most words of a partial were in the one before it too."""
+        pieces = len(self.confidences)
+        if self._made is not None and self._made[0] == pieces and self._made[1] == limit:
+            return self._made[2]
+        word = Word(
+            text=self.text,
+            start=self.start,
+            end=max(self.start, min(self.end, limit)),
+            confidence=round(sum(self.confidences) / pieces, 4),
+        )
+        self._made = (pieces, limit, word)
+        return word
 
     def copy(self) -> "_OpenWord":
         other = _OpenWord(self.start)
@@ -109,12 +124,4 @@ class WordBuilder:
         """The words so far; a word's confidence is the mean over its pieces, and no word runs into the next."""
         shown = [word for word in self._words if word.text]
         limits = [word.start for word in shown[1:]] + [word.end for word in shown[-1:]]
-        return tuple(
-            Word(
-                text=word.text,
-                start=word.start,
-                end=max(word.start, min(word.end, limit)),
-                confidence=round(sum(word.confidences) / len(word.confidences), 4),
-            )
-            for word, limit in zip(shown, limits, strict=True)
-        )
+        return tuple([word.made(limit) for word, limit in zip(shown, limits, strict=True)])

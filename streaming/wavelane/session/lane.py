@@ -152,6 +152,10 @@ class Lane:
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
+                case Feed(samples):
+                    assert self._framer is not None
+                    if windows := self._framer.push(samples):
+                        self._send(windows)
                 case Open(at):
                     self._base = self._sent_to = at
                     self._framer = Framer(
@@ -162,9 +166,6 @@ class Lane:
                     )
                     self._prompt = self._spec.prompt(self._options.language)
                     self.recognition.mark(Mark.OPEN, at)
-                case Feed(samples):
-                    assert self._framer is not None
-                    self._send(self._framer.push(samples))
                 case Close():
                     assert self._framer is not None
                     self._send(self._framer.finish())

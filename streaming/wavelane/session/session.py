@@ -98,12 +98,15 @@ class Session:
     @property
     def backlog_ms(self) -> int:
         """Audio received but not yet recognised (ms), the slowest lane's."""
-        return max(lane.recognition.lag_ms for lane in self._lanes)
+        lanes = self._lanes
+        # Asked several times for each packet, and nearly all sessions have one lane.
+        return lanes[0].recognition.lag_ms if len(lanes) == 1 else max(lane.recognition.lag_ms for lane in lanes)
 
     @property
     def received(self) -> int:
         """Sample clock at the end of the audio received."""
-        return max(lane.clock for lane in self._lanes)
+        lanes = self._lanes
+        return lanes[0].clock if len(lanes) == 1 else max(lane.clock for lane in lanes)
 
     @property
     def ended(self) -> bool:
@@ -123,7 +126,10 @@ class Session:
     @property
     def idle(self) -> bool:
         """There is nothing to hand out: no chunk, no windows, no event."""
-        return not self._events and all(lane.idle for lane in self._lanes)
+        if self._events:
+            return False
+        lanes = self._lanes
+        return lanes[0].idle if len(lanes) == 1 else all(lane.idle for lane in lanes)
 
     def receive_audio(self, data: bytes) -> None:
         """Take audio bytes; any split of the same bytes gives the same finals.
