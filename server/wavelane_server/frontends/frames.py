@@ -6,22 +6,22 @@ nothing is rounded on the way. What is said once or seldom is JSON. Nothing is e
 
 import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from wavelane.engine.base import Delivery, Timing
 from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import ModelSpec
-from wavelane.work import Chunk, StepResult, Token
+from wavelane.work import Chunk, Decoding, Hypothesis, StepResult, Token
 
-MAX_FRAME_BYTES = 1 << 20
-"""Longest body of a front end's frame; the longest window of audio is a third of it."""
+MAX_FRAME_BYTES = 1 << 25
+"""Longest body of a front end's frame: a session's hotwords; the longest window of audio takes a hundredth of it."""
 
 MAX_ENGINE_FRAME_BYTES = 1 << 26
 """Longest body of an engine's frame: all results of a step for one front end."""
@@ -42,6 +42,8 @@ class Kind(IntEnum):
     """Front end: audio, of several lanes."""
     CLOSE = 3
     """Front end: lanes are given back."""
+    DECODING = 4
+    """Front end: how streams of a lane are searched that begin from now on, where their first chunk says so."""
     WELCOME = 16
     """Engine, first: what is served."""
     OPENED = 17
@@ -114,8 +116,14 @@ _CHUNK = struct.Struct("<IIIIHBBBBBxIq4x")
 _RESULT = struct.Struct("<IIIHHBB2xddd")
 _TOKEN = struct.Struct("<IId")
 
-_START, _LAST, _PROMPT, _BOUNDS = 1, 2, 4, 8
-_FAILED = 4
+# Behind the tokens of a result of a search: tentative tokens, alternatives, whether unsettled
+_SEARCH = struct.Struct("<HBB")
+# tokens, score
+_ALTERNATIVE = struct.Struct("<Hd")
+
+_START, _LAST, _PROMPT, _BOUNDS, _DECODED = 1, 2, 4, 8, 16
+_FAILED, _SEARCHED = 4, 8
+_DECODING: TypeAdapter[Decoding] = TypeAdapter(Decoding)
 _NO_TIMING = (math.nan,) * 3
 
 _Json = TypeVar("_Json", bound=_Message)
@@ -182,8 +190,25 @@ def decode_slots(body: memoryview) -> list[Slot]:
     return [Slot(index, generation) for index, generation in _SLOT.iter_unpack(body)]
 
 
+def encode_decoding(slot: Slot, decoding: Decoding) -> bytes:
+    """See :attr:`Kind.DECODING`."""
+    return frame(Kind.DECODING, _pack_slot(slot) + _DECODING.dump_json(decoding))
+
+
+def decode_decoding(body: memoryview) -> tuple[Slot, Decoding]:
+    """See :attr:`Kind.DECODING`. Raises FrameError."""
+    try:
+        index, generation = _SLOT.unpack_from(body)
+        return Slot(index, generation), _DECODING.validate_json(bytes(body[_SLOT.size :]))
+    except (struct.error, ValueError) as error:
+        raise FrameError(f"decoding: {error}") from None
+
+
 def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
-    """Frames of :attr:`Kind.CHUNKS`, of about :data:`CHUNKS_BYTES` each."""
+    """Frames of :attr:`Kind.CHUNKS`, of about :data:`CHUNKS_BYTES` each.
+
+    The decoding of a chunk goes before them, see :func:`encode_decoding`.
+    """
     parts: list[bytes] = []
     size = 0
     for slot, chunk in work:
@@ -192,6 +217,8 @@ def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
             flags |= _PROMPT
         if chunk.bounds is not None:
             flags |= _BOUNDS
+        if chunk.decoding is not None:
+            flags |= _DECODED
         samples = chunk.samples.tobytes()
         parts.append(
             _CHUNK.pack(
@@ -217,8 +244,16 @@ def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
         yield b"".join([_HEAD.pack(size, Kind.CHUNKS), *parts])
 
 
-def decode_chunks(body: memoryview) -> Iterator[tuple[Slot, Chunk]]:
-    """See :attr:`Kind.CHUNKS`. The samples are views of ``body``. Raises FrameError."""
+def decode_chunks(body: memoryview, decodings: Mapping[Slot, Decoding]) -> Iterator[tuple[Slot, Chunk]]:
+    """See :attr:`Kind.CHUNKS`. The samples are views of ``body``.
+
+    Args:
+        body: of the frame.
+        decodings: what :attr:`Kind.DECODING` said of each lane.
+
+    Raises:
+        FrameError: it is cut, or refers to a decoding that was not told.
+    """
     at = 0
     while at < len(body):
         if at + _CHUNK.size > len(body):
@@ -231,8 +266,11 @@ def decode_chunks(body: memoryview) -> Iterator[tuple[Slot, Chunk]]:
             raise FrameError("the samples of a chunk are cut")
         samples = np.frombuffer(body, np.float32, count, at)
         at += count * 4
+        slot = Slot(index, generation)
+        if flags & _DECODED and slot not in decodings:
+            raise FrameError(f"{slot} has no decoding")
         yield (
-            Slot(index, generation),
+            slot,
             Chunk(
                 lane=lane,
                 sequence=sequence,
@@ -244,6 +282,7 @@ def decode_chunks(body: memoryview) -> Iterator[tuple[Slot, Chunk]]:
                 bounds=(shortest, longest) if flags & _BOUNDS else None,
                 prompt=prompt if flags & _PROMPT else None,
                 end=end,
+                decoding=decodings[slot] if flags & _DECODED else None,
             ),
         )
 
@@ -267,11 +306,17 @@ def encode_results(deliveries: Iterable[Delivery]) -> bytes:
                 outcome.frames,
                 len(outcome.tokens),
                 outcome.lane,
-                _LAST if outcome.last else 0,
+                (_LAST if outcome.last else 0) | (_SEARCHED if _searched(outcome) else 0),
                 *timing,
             )
         )
-        parts += [_TOKEN.pack(token.id, token.frame, token.confidence) for token in outcome.tokens]
+        parts += map(_pack_token, outcome.tokens)
+        if _searched(outcome):
+            parts.append(_SEARCH.pack(len(outcome.tentative), len(outcome.alternatives), outcome.unsettled))
+            parts += map(_pack_token, outcome.tentative)
+            for alternative in outcome.alternatives:
+                parts.append(_ALTERNATIVE.pack(len(alternative.tokens), alternative.score))
+                parts += map(_pack_token, alternative.tokens)
     return frame(Kind.RESULTS, b"".join(parts))
 
 
@@ -290,25 +335,49 @@ def decode_results(body: memoryview) -> list[Delivery]:
                 at += count
                 deliveries.append(Delivery(slot, WavelaneError(ErrorCode(code), message), timing))
                 continue
-            tokens = tuple(
-                [
-                    Token(id=piece, frame=when, confidence=confidence)
-                    for piece, when, confidence in _TOKEN.iter_unpack(body[at : at + count * _TOKEN.size])
-                ]
+            tokens, at = _tokens(body, at, count)
+            tentative: tuple[Token, ...] = ()
+            alternatives: list[Hypothesis] = []
+            unsettled = 0
+            if flags & _SEARCHED:
+                tentatives, hypotheses, unsettled = _SEARCH.unpack_from(body, at)
+                tentative, at = _tokens(body, at + _SEARCH.size, tentatives)
+                for _ in range(hypotheses):
+                    length, score = _ALTERNATIVE.unpack_from(body, at)
+                    other, at = _tokens(body, at + _ALTERNATIVE.size, length)
+                    alternatives.append(Hypothesis(tokens=other, score=score))
+            result = StepResult(
+                lane=lane,
+                sequence=sequence,
+                tokens=tokens,
+                frames=frames,
+                last=bool(flags & _LAST),
+                tentative=tentative,
+                alternatives=tuple(alternatives),
+                unsettled=bool(unsettled),
             )
-            at += count * _TOKEN.size
-            deliveries.append(
-                Delivery(
-                    slot,
-                    StepResult(lane=lane, sequence=sequence, tokens=tokens, frames=frames, last=bool(flags & _LAST)),
-                    timing,
-                )
-            )
+            deliveries.append(Delivery(slot, result, timing))
     except (struct.error, ValueError) as error:
         raise FrameError(f"results: {error}") from None
     if at > len(body):
         raise FrameError("a result is cut")
     return deliveries
+
+
+def _searched(result: StepResult) -> bool:
+    return bool(result.tentative or result.alternatives or result.unsettled)
+
+
+def _tokens(body: memoryview, at: int, count: int) -> tuple[tuple[Token, ...], int]:
+    """Tokens from a place on, and the place behind them."""
+    end = at + count * _TOKEN.size
+    if end > len(body):
+        raise FrameError("a result is cut")
+    found = [
+        Token(id=piece, frame=when, confidence=confidence)
+        for piece, when, confidence in _TOKEN.iter_unpack(body[at:end])
+    ]
+    return tuple(found), end
 
 
 class FrameReader:
@@ -360,6 +429,10 @@ class FrameReader:
                 self._parts = [bytes(view[at:])]
                 self._held = left
             return
+
+
+def _pack_token(token: Token) -> bytes:
+    return _TOKEN.pack(token.id, token.frame, token.confidence)
 
 
 def _pack_slot(slot: Slot) -> bytes:

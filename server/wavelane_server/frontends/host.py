@@ -12,6 +12,7 @@ from wavelane.engine.base import Delivery
 from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import WavelaneError
+from wavelane.work import Decoding
 from wavelane_server.engines import open_lanes
 from wavelane_server.frontends.frames import (
     FrameError,
@@ -23,6 +24,7 @@ from wavelane_server.frontends.frames import (
     Stats,
     Welcome,
     decode_chunks,
+    decode_decoding,
     decode_open,
     decode_slots,
     encode_json,
@@ -155,6 +157,7 @@ class _Link(asyncio.Protocol):
         self._host = host
         self._engine = engine
         self._slots: set[Slot] = set()
+        self._decodings: dict[Slot, Decoding] = {}
         self._frames = FrameReader()
         self._transport: asyncio.Transport | None = None
 
@@ -205,6 +208,10 @@ class _Link(asyncio.Protocol):
         match kind:
             case Kind.CHUNKS:
                 self._submit(body)
+            case Kind.DECODING:
+                slot, decoding = decode_decoding(body)
+                self._own(slot)
+                self._decodings[slot] = decoding
             case Kind.OPEN:
                 self._open(decode_open(body))
             case Kind.CLOSE:
@@ -212,6 +219,7 @@ class _Link(asyncio.Protocol):
                 for slot in slots:
                     self._own(slot)
                     self._slots.discard(slot)
+                    self._decodings.pop(slot, None)
                     self._engine.close(slot)
                 self._host.gave(self, slots)
             case _:
@@ -230,7 +238,7 @@ class _Link(asyncio.Protocol):
 
     def _submit(self, body: memoryview) -> None:
         failures = []
-        for slot, chunk in decode_chunks(body):
+        for slot, chunk in decode_chunks(body, self._decodings):
             self._own(slot)
             try:
                 self._engine.submit(slot, chunk)

@@ -12,7 +12,7 @@ from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import ModelSpec
-from wavelane.work import Chunk
+from wavelane.work import Chunk, Decoding
 from wavelane_server.engines import Receive
 from wavelane_server.frontends.frames import (
     MAX_ENGINE_FRAME_BYTES,
@@ -28,6 +28,7 @@ from wavelane_server.frontends.frames import (
     decode_results,
     encode_chunks,
     encode_close,
+    encode_decoding,
     encode_open,
 )
 from wavelane_server.logs import get_logger
@@ -67,6 +68,8 @@ class RemoteEngine:
         self._heard_at = 0.0
         self._lanes: dict[Slot, deque[int]] = {}
         """Frames of the chunks that are not yet answered, by lane."""
+        self._decodings: dict[Slot, Decoding] = {}
+        """What the engine process was told of how each lane is searched."""
         self._outgoing: list[tuple[Slot, Chunk]] = []
         self._requests = 0
         self._opening: dict[int, asyncio.Future[list[Slot]]] = {}
@@ -155,6 +158,8 @@ class RemoteEngine:
         if waiting is None:
             raise WavelaneError(ErrorCode.INTERNAL, f"{slot} is closed; open a new session.")
         waiting.append(chunk.frames)
+        if chunk.decoding is not None:
+            self._tell_decoding(slot, chunk.decoding)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append((slot, chunk))
@@ -173,6 +178,7 @@ class RemoteEngine:
         """See :class:`wavelane_server.engines.EngineClient`."""
         if self._lanes.pop(slot, None) is None:
             return
+        self._decodings.pop(slot, None)
         if self._outgoing:
             self._outgoing = [item for item in self._outgoing if item[0] != slot]
         if self._link is not None:
@@ -184,6 +190,13 @@ class RemoteEngine:
         if self._link is not None and work:
             for message in encode_chunks((self._outside(slot), chunk) for slot, chunk in work):
                 self._link.write(message)
+
+    def _tell_decoding(self, slot: Slot, decoding: Decoding) -> None:
+        """Say how the lane's next stream is searched, unless that is known: hotwords may be many."""
+        if self._decodings.get(slot) != decoding and self._link is not None:
+            self._flush()  # chunks before it may begin a stream that is searched otherwise
+            self._decodings[slot] = decoding
+            self._link.write(encode_decoding(self._outside(slot), decoding))
 
     def _outside(self, slot: Slot) -> Slot:
         """The name that the engine process knows a lane by."""
@@ -235,6 +248,7 @@ class RemoteEngine:
             self._watchdog = None
         error = engine_lost(why)
         lanes, self._lanes = list(self._lanes), {}
+        self._decodings.clear()
         self._outgoing = []
         opening, self._opening = self._opening, {}
         for waiter in opening.values():

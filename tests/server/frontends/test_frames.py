@@ -1,6 +1,6 @@
 """The wire between front ends and engine: nothing is lost or rounded, and nonsense is an error."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,12 +15,27 @@ from wavelane.engine.metrics import EngineStats
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import FeatureSpec, ModelSpec
-from wavelane.work import Chunk, StepResult, Token
+from wavelane.work import Chunk, Decoding, FusionRequest, Hypothesis, StepResult, Token
 from wavelane_server.frontends import frames
 from wavelane_server.frontends.frames import FrameError, FrameReader, Kind
 
 U32 = st.integers(0, 2**32 - 1)
 SLOTS = st.builds(Slot, U32, U32)
+SMALL = st.integers(0, 200)
+DECODINGS = st.builds(
+    Decoding,
+    beam=SMALL,
+    alternatives=SMALL,
+    settle=SMALL,
+    fusion=st.none()
+    | st.builds(
+        FusionRequest,
+        lm=st.none() | st.text(max_size=9),
+        lm_weight=st.none() | st.floats(0, 10),
+        hotwords=st.lists(st.tuples(st.text(max_size=9), st.floats(0, 20)), max_size=3).map(tuple),
+    ),
+    grammar=st.none() | st.text(max_size=20),
+)
 CHUNKS = st.builds(
     Chunk,
     lane=st.integers(0, 7),
@@ -33,6 +48,7 @@ CHUNKS = st.builds(
     bounds=st.none() | st.tuples(st.integers(0, 64), st.integers(0, 64)),
     prompt=st.none() | st.integers(0, 200),
     end=st.integers(0, 2**60),
+    decoding=st.none() | DECODINGS,
 )
 TOKENS = st.builds(Token, id=U32, frame=U32, confidence=st.floats(0, 1))
 RESULTS = st.builds(
@@ -42,6 +58,11 @@ RESULTS = st.builds(
     tokens=st.lists(TOKENS, max_size=5).map(tuple),
     frames=st.integers(0, 65),
     last=st.booleans(),
+    tentative=st.lists(TOKENS, max_size=3).map(tuple),
+    alternatives=st.lists(
+        st.builds(Hypothesis, tokens=st.lists(TOKENS, max_size=3).map(tuple), score=st.floats(-1e6, 0)), max_size=3
+    ).map(tuple),
+    unsettled=st.booleans(),
 )
 ERRORS = st.builds(WavelaneError, st.sampled_from(ErrorCode), st.text(max_size=50))
 
@@ -58,12 +79,18 @@ def values(thing: Any) -> dict[str, Any]:
     return {name: value.tobytes() if isinstance(value, np.ndarray) else value for name, value in found.items()}
 
 
-@given(st.lists(st.tuples(SLOTS, CHUNKS), min_size=1, max_size=5))
+@given(st.lists(st.tuples(SLOTS, CHUNKS), min_size=1, max_size=5, unique_by=lambda item: item[0]))
 def test_chunks_arrive_as_they_left(work: list[tuple[Slot, Chunk]]) -> None:
+    decodings = {}
+    for slot, chunk in work:
+        if chunk.decoding is not None:
+            ((kind, body),) = read(frames.encode_decoding(slot, chunk.decoding))
+            assert kind is Kind.DECODING
+            decodings.update([frames.decode_decoding(memoryview(body))])
     heard = []
     for kind, body in read(b"".join(frames.encode_chunks(work))):
         assert kind is Kind.CHUNKS
-        heard += frames.decode_chunks(memoryview(body))
+        heard += frames.decode_chunks(memoryview(body), decodings)
     assert [(slot, values(chunk)) for slot, chunk in heard] == [(slot, values(chunk)) for slot, chunk in work]
 
 
@@ -75,7 +102,7 @@ def test_chunks_leave_in_frames_that_hold_little_memory() -> None:
     assert len(messages) > 1
     assert all(len(message) < frames.CHUNKS_BYTES + 80_100 < frames.MAX_FRAME_BYTES for message in messages)
     heard = [slot.index for message in messages for _, body in read(message)
-             for slot, _ in frames.decode_chunks(memoryview(body))]  # fmt: skip
+             for slot, _ in frames.decode_chunks(memoryview(body), {})]  # fmt: skip
     assert heard == list(range(20))
 
 
@@ -137,7 +164,7 @@ def head(length: int, kind: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (head(frames.MAX_FRAME_BYTES + 1, Kind.CHUNKS), "a frame of 1048577 bytes, at most 1048576 are taken"),
+        (head(frames.MAX_FRAME_BYTES + 1, Kind.CHUNKS), "a frame of 33554433 bytes, at most 33554432 are taken"),
         (head(0, 99), "no frame is of kind 99"),
     ],
 )
@@ -151,18 +178,33 @@ WINDOW = np.ones(4, np.float32)
 TONE = Chunk(lane=0, sequence=0, samples=WINDOW, frames=1, start=True, last=False, lookahead=0)
 PIECE = StepResult(lane=0, sequence=0, tokens=(Token(id=1, frame=1, confidence=1.0),), frames=1, last=False)
 CHUNK = next(frames.encode_chunks([(SLOT, TONE)]))[8:]
+BEST = Hypothesis(tokens=PIECE.tokens, score=-1.0)
+FOUND = StepResult(
+    lane=0, sequence=0, tokens=(), frames=1, last=True, tentative=PIECE.tokens, alternatives=(BEST, BEST)
+)
+SEARCHED = frames.encode_results([Delivery(SLOT, FOUND)])[8:]
 RESULT = frames.encode_results([Delivery(SLOT, PIECE)])[8:]
 
 
 @given(st.data())
 def test_cut_bodies_are_errors(data: st.DataObject) -> None:
-    for body, decode in ((CHUNK, frames.decode_chunks), (RESULT, frames.decode_results)):
+    for body, decode in (
+        (CHUNK, lambda body: frames.decode_chunks(body, {})),
+        (RESULT, frames.decode_results),
+        (SEARCHED, frames.decode_results),
+    ):
         cut = data.draw(st.integers(1, len(body) - 1))
         with pytest.raises(FrameError):
             list(decode(memoryview(body[:cut])))
 
 
 def test_other_nonsense() -> None:
+    searched = next(frames.encode_chunks([(SLOT, replace(TONE, decoding=Decoding(beam=4)))]))[8:]
+    with pytest.raises(FrameError, match="has no decoding"):
+        list(frames.decode_chunks(memoryview(searched), {}))
+    for body in (b"123", bytes(8) + b"{}"):
+        with pytest.raises(FrameError, match="decoding"):
+            frames.decode_decoding(memoryview(body))
     for lanes in (0, frames.MAX_LANES + 1):
         with pytest.raises(FrameError, match="lanes for a session"):
             frames.decode_open(memoryview(frames.encode_open(frames.Open(1, lanes))[8:]))
