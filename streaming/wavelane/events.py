@@ -16,6 +16,11 @@ FinalReason = Literal["silence", "no_text", "max_utterance", "flush", "end", "fa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+AudioProblem = Literal["clipping", "no_signal", "too_quiet"]
+"""What may be wrong with a client's audio: samples at full scale; nothing at all, as of a muted microphone; speech that
+is hardly above the noise of 16 bits."""
+
+
 class Word:
     """One recognised word."""
 
@@ -141,7 +146,23 @@ class Closed:
     """The last event of every session."""
 
     received: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioIssue:
+    """Something is wrong with the audio, or is well again; at most one for each problem in three seconds."""
+
+    channel: int
+    at: int
+    """Sample clock at the end of the audio that shows it."""
+    problem: AudioProblem
+    active: bool
+    """False: it is over."""
+    level_dbfs: float
+    """Level of the speech, or of the last 100 ms where there was none yet (dBFS, -100 for digital silence)."""
+    clipped: float
+    """Share of samples at full scale in the last three seconds, 0 to 1."""
+
+
     """Sample clock at the end of the audio received."""
 
 
-Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | LookaheadChanged | Flushed | Failed | Closed
+Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | LookaheadChanged | AudioIssue | Flushed | Failed | Closed

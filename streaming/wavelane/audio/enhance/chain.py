@@ -1,0 +1,126 @@
+"""The front end of one lane: everything that happens between resampling and speech detection.
+
+Audio is measured every 100 ms of the lane's sample clock (a *hop*). What is done to a hop follows from the hops before
+it, so that nothing waits for a measurement. Audio leaves in blocks of 10 ms: packets of whole blocks are not delayed at
+all, others by less than 10 ms, and the noise suppressor by 6 ms more. None of it moves anything on the sample clock.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from wavelane.audio.enhance.gain import AutomaticGain
+from wavelane.audio.enhance.level import HOP, LevelTracker, measure
+from wavelane.audio.enhance.offset import OffsetRemoval
+from wavelane.audio.enhance.options import AudioOptions
+from wavelane.audio.enhance.quality import Change, QualityMonitor
+from wavelane.audio.enhance.suppression import NoiseSuppressor
+from wavelane.work import Samples
+
+BLOCK: Final = 160
+"""Samples that leave together (10 ms)."""
+
+_NOTHING: Samples = np.zeros(0, np.float32)
+
+
+class Note(NamedTuple):
+    """A change of the quality of the audio."""
+
+    at: int
+    """Sample clock, the end of the hop that shows it."""
+    change: Change
+
+
+class FrontEnd:
+    """Processes one stream; any split of the same samples gives the same output and the same notes.
+
+    Args:
+        options: what is on.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG, a library that the options need is missing.
+    """
+
+    def __init__(self, options: AudioOptions) -> None:
+        self._tracker = LevelTracker()
+        self._gain = AutomaticGain() if options.gain == "auto" else None
+        self._offset = OffsetRemoval() if options.remove_dc else None
+        self._quality = QualityMonitor() if options.report else None
+        self._suppressor = None if options.noise_suppression == "off" else NoiseSuppressor(options.noise_suppression)
+        self._rest: Samples = _NOTHING
+        self._hop: list[Samples] = []
+        self._filled = 0
+        self._clock = 0
+        self.notes: list[Note] = []
+        """What is to be told; whoever tells it clears the list."""
+
+    @classmethod
+    def wanted(cls, options: AudioOptions) -> "FrontEnd | None":
+        """The front end of the options; None where there is nothing to do."""
+        return cls(options) if options.processing else None
+
+    def push(self, samples: Samples) -> Samples:
+        """Take samples [n], give those that are ready [m]. Input that is not changed is not copied."""
+        if len(self._rest):
+            samples = np.concatenate((self._rest, samples))
+        count = len(samples) // BLOCK * BLOCK
+        if count == len(samples):
+            self._rest = _NOTHING
+        else:
+            # A copy: the caller's memory may be a packet's, and would be kept whole.
+            self._rest = samples[count:].copy()
+            samples = samples[:count]
+        if self._filled + count <= HOP:
+            return self._advance(samples)
+        parts = []
+        at = 0
+        while at < count:
+            piece = samples[at : at + HOP - self._filled]
+            at += len(piece)
+            parts.append(self._advance(piece))
+        return np.concatenate(parts)
+
+    def flush(self) -> Samples:
+        """Give all that is held back. What follows is the same stream: levels, gain and offset are kept."""
+        rest, self._rest = self._rest, _NOTHING
+        output = self._corrected(rest) if len(rest) else rest
+        if self._suppressor is not None:
+            output = self._suppressor.flush(output)
+        self._clock += len(rest)
+        self._hop.clear()
+        self._filled = 0
+        for stage in (self._offset, self._gain):
+            if stage is not None:
+                stage.settle()
+        return output
+
+    def _advance(self, samples: Samples) -> Samples:
+        """Process whole blocks [n] that lie within the hop in progress."""
+        output = self._corrected(samples)
+        if self._suppressor is not None:
+            output = self._suppressor.push(output)
+        self._hop.append(samples)
+        self._filled += len(samples)
+        self._clock += len(samples)
+        if self._filled == HOP:
+            self._measure(self._hop[0] if len(self._hop) == 1 else np.concatenate(self._hop))
+            self._hop.clear()
+            self._filled = 0
+        return output
+
+    def _corrected(self, samples: Samples) -> Samples:
+        if self._offset is not None:
+            samples = self._offset.apply(samples)
+        return samples if self._gain is None else self._gain.apply(samples)
+
+    def _measure(self, hop: Samples) -> None:
+        """A hop is over: what it tells about the next one, and to the client."""
+        measurement = measure(hop)
+        speech = self._tracker.push(measurement.rms)
+        if self._gain is not None:
+            self._gain.follow(self._tracker, speech)
+        if self._offset is not None:
+            self._offset.follow(measurement.mean)
+        if self._quality is not None:
+            for change in self._quality.push(hop, measurement.rms, self._tracker, speech):
+                self.notes.append(Note(self._clock, change))

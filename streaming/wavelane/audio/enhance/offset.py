@@ -1,0 +1,43 @@
+"""A constant offset is taken out."""
+
+from wavelane.audio.enhance.level import ramp
+from wavelane.work import Samples
+
+_SHARE = 0.3
+"""Share of a hop's mean in the offset, once the first hops are averaged: a time constant of 0.3 s."""
+_LEAST = 0.003
+"""Smaller offsets (-50 dBFS) are left as they are: the pre-emphasis takes 30 dB of them."""
+
+
+class OffsetRemoval:
+    """Subtracts the mean of the hops before, moving from one to the next over a hop; the first is not corrected."""
+
+    def __init__(self) -> None:
+        self._hops = 0
+        self._mean = 0.0
+        self._from = self._to = 0.0
+        self._at = 0
+        self._none = True
+
+    def apply(self, samples: Samples) -> Samples:
+        """Samples [n] of the hop in progress without their offset [n]; the samples themselves where there is none."""
+        if self._none:
+            return samples
+        at, self._at = self._at, self._at + len(samples)
+        without: Samples = samples - ramp(self._from, self._to, at, self._at)
+        return without
+
+    def follow(self, mean: float) -> None:
+        """Decide about the next hop by the mean of the one that is over."""
+        self._hops += 1
+        self._mean += (mean - self._mean) * max(_SHARE, 1.0 / self._hops)
+        wanted = self._mean if abs(self._mean) >= _LEAST else 0.0
+        if not (self._none and wanted == 0.0):
+            self.settle()
+            self._to = wanted
+            self._none = self._from == 0.0 == wanted
+
+    def settle(self) -> None:
+        """The stream is cut here: a new hop begins."""
+        self._from = self._to
+        self._at = 0
