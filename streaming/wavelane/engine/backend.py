@@ -8,7 +8,6 @@ from wavelane.engine.config import EngineConfig
 from wavelane.engine.metrics import GraphStats
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.runner import Runner
-from wavelane.engine.searching import FusionSource
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.native.model import unsupported
@@ -56,7 +55,6 @@ def make_runner(
     config: EngineConfig,
     backend: Backend,
     tell: Callable[[GraphStats], None],
-    fusions: FusionSource | None = None,
 ) -> Runner | NativeRunner:
     """The runner of a backend.
 
@@ -66,12 +64,11 @@ def make_runner(
         config: with the number of lanes settled.
         backend: as chosen by :func:`choose_backend`.
         tell: called when CUDA graphs were captured.
-        fusions: makes graphs of what sessions want to be added to scores.
     """
     if backend == "native":
         workers, _ = config.parallelism(model.spec.parameters, native=True)
         precision, rows = native_precision(config), config.largest_batch
-        return NativeRunner(model, head, config.max_sessions, precision, workers, rows, fusions)
+        return NativeRunner(model, head, config.max_sessions, precision, workers, rows)
     return Runner(
         model,
         head,
@@ -79,5 +76,4 @@ def make_runner(
         graphs=config.cuda_graphs,
         max_graphs=config.max_graphs,
         tell=tell,
-        fusions=fusions,
     )

@@ -20,7 +20,7 @@ from wavelane.engine.memory import with_lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats, GraphStats, NullObserver
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.scheduler import Scheduler
-from wavelane.engine.searching import FusionSource, unconstrained, unsearchable
+from wavelane.engine.searching import unconstrained, unsearchable
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
@@ -46,7 +46,6 @@ class Engine:
         sink: takes the results of each step in one call, on the engine's results thread
             (:data:`wavelane.engine.base.Sink`).
         observer: told what happens, for metrics.
-        fusions: makes graphs of the language models and hotwords that sessions ask for; None: they get none.
 
     Raises:
         WavelaneError: INVALID_CONFIG if the model lacks the head or is on another device.
@@ -58,7 +57,6 @@ class Engine:
         config: EngineConfig,
         sink: Sink,
         observer: EngineObserver | None = None,
-        fusions: FusionSource | None = None,
     ) -> None:
         self._model = model
         self._alike = True
@@ -73,7 +71,7 @@ class Engine:
         self._config = config = with_lanes(config, model, self._head)
         self._graphs = GraphStats()
         self._backend = choose_backend(model, config)
-        self._runner = make_runner(model, self._head, config, self._backend, self._on_graphs, fusions)
+        self._runner = make_runner(model, self._head, config, self._backend, self._on_graphs)
         wanted = config.torch_device()
         if self._runner.device.type != wanted.type:
             raise WavelaneError(

@@ -19,7 +19,7 @@ from wavelane.engine.base import Outcome
 from wavelane.engine.batching import Batch
 from wavelane.engine.faults import not_finite
 from wavelane.engine.outcomes import outcome_of
-from wavelane.engine.searching import FusionSource, Searches, SearchRows
+from wavelane.engine.searching import Searches, SearchRows
 from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.native.library import PARTS
@@ -61,7 +61,6 @@ class NativeRunner:
         precision: see :class:`wavelane.native.model.NativeModel`.
         workers: threads that launch.
         largest: rows of the largest step.
-        fusions: makes graphs of what sessions want to be added to scores.
     """
 
     device = torch.device("cpu")
@@ -74,10 +73,9 @@ class NativeRunner:
         precision: str,
         workers: int,
         largest: int,
-        fusions: FusionSource | None = None,
     ) -> None:
         self._spec = model.spec
-        self._searches = Searches(model.spec, model.decoders[head], fusions)
+        self._searches = Searches(model, head)
         self._largest = largest
         self._slots = slots
         # Behind the lanes of streams, each worker has some to warm up and to measure with.

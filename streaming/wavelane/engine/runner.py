@@ -20,7 +20,7 @@ from wavelane.engine.faults import not_finite
 from wavelane.engine.graphs import Graphs, Recorder
 from wavelane.engine.metrics import GraphStats
 from wavelane.engine.outcomes import outcome_of
-from wavelane.engine.searching import FusionSource, Searches, SearchRows
+from wavelane.engine.searching import Searches, SearchRows
 from wavelane.engine.selfcheck import SPARE
 from wavelane.engine.staging import Stage, Stages
 from wavelane.engine.step import HEADER, Carry, DeviceStep, Outputs, Row
@@ -62,7 +62,6 @@ class Runner:
         max_graphs: how many.
         tell: called when graphs were captured, on the thread that did it.
         recorder: makes graphs of steps; None is CUDA's on CUDA, and none on a CPU.
-        fusions: makes graphs of what sessions want to be added to scores.
     """
 
     def __init__(
@@ -75,7 +74,6 @@ class Runner:
         max_graphs: int = 128,
         tell: Callable[[GraphStats], None] = lambda _: None,
         recorder: Recorder | None = None,
-        fusions: FusionSource | None = None,
     ) -> None:
         self.device = next(iter(model.encoder.init_state(1).values())).device
         self._on_cuda = self.device.type == "cuda"
@@ -89,7 +87,7 @@ class Runner:
         self._graphs = None if recorder is None else Graphs(self._step, recorder, max_graphs, tell)
         self._lazy = graphs == "lazy"
         self._decoder = model.decoders[head]
-        self._searches = Searches(model.spec, self._decoder, fusions)
+        self._searches = Searches(model, head)
         self._stages = Stages(self.device)
 
     @property

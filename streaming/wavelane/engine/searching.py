@@ -1,6 +1,6 @@
 """The searches of a runner's lanes: which rows of a step want one, and what it gives for them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,28 +12,20 @@ from wavelane.decode.grammar import GrammarSearch, PieceGrammar, advance_grammar
 from wavelane.decode.search import Found, FusionHandle, Pieces, Search, advance_ctc
 from wavelane.engine.batching import Batch
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.grammar import Grammar, Limits
+from wavelane.grammar import UNLIMITED, Grammar
 from wavelane.grammar.pieces import spell_automaton
-from wavelane.lm.fusion import Fusion
 from wavelane.lm.spelling import Speller
-from wavelane.model.base import Decoder
+from wavelane.model.base import Decoder, LoadedModel
 from wavelane.native.searching import missing_search
-from wavelane.spec import ModelSpec
 from wavelane.work import Decoding, FusionRequest
 
-FUSIONS = 256
+FUSIONS = 32
 """Fusions that are kept ready for streams to come."""
 
 GRAMMARS = 64
 """Grammars that are kept ready for streams to come."""
 
 AnySearch = Search | GrammarSearch
-
-FusionSource = Callable[[FusionRequest], Fusion]
-"""Makes graphs of what sessions ask for, on an engine's worker; called once for each request while it is kept.
-
-Raises WavelaneError where the server cannot.
-"""
 
 
 def unsearchable(decoder: Decoder) -> str | None:
@@ -66,15 +58,15 @@ class Searches:
     """Owns the search of every lane that has one. Workers may call it at the same time for different lanes.
 
     Args:
-        spec: of the model.
-        decoder: the head in use.
-        fusions: makes graphs; None: there is nothing to add to scores.
+        model: whose lanes they are.
+        head: name of the decoder in use.
     """
 
-    def __init__(self, spec: ModelSpec, decoder: Decoder, fusions: FusionSource | None) -> None:
+    def __init__(self, model: LoadedModel, head: str) -> None:
+        spec = model.spec
         self._vocabulary = spec.vocabulary
-        self._decoder = decoder
-        self._fusions = fusions
+        self._decoder = model.decoders[head]
+        self._fusions = model.fusions
         self._lanes: dict[int, AnySearch] = {}
         self._fusion = lru_cache(FUSIONS)(self._make)
         self._speller = Speller(spec.vocabulary)
@@ -171,7 +163,7 @@ class Searches:
 
     def _compile(self, text: str) -> PieceGrammar:
         # Whoever took the grammar from a client has seen to its size.
-        grammar = Grammar.parse(text, Limits(characters=len(text), states=2**31))
+        grammar = Grammar.parse(text, UNLIMITED)
         return PieceGrammar(spell_automaton(grammar.automaton, self._speller))
 
     def _make(self, request: FusionRequest) -> FusionHandle:
