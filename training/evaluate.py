@@ -1,11 +1,11 @@
 """Word error rate of a model, streamed exactly as it is served, by corpus.
 
     python training/evaluate.py MANIFEST [--model NAME_OR_PATH] [--lookahead 6 --lookahead 0]
-        [--backend torch --backend "native int8"] [--json OUT]
+        [--backend torch --backend "native int8"] [--beam 8] [--lm PATH [--lm-weight W]] [--json OUT]
 
 A manifest has one JSON object a line: ``audio_filepath`` (relative to the manifest), ``text`` (lines without text are
-left out) and optionally ``corpus``. Greedy search, batch size 1, no language model. Words are compared in lower case,
-without punctuation, as they stand: no numbers or spellings are made equal.
+left out) and optionally ``corpus``. Batch size 1; greedy search without a language model unless asked for. Words are
+compared in lower case, without punctuation, as they stand: no numbers or spellings are made equal.
 """
 
 import itertools
@@ -29,13 +29,16 @@ from rich.table import Table
 from wavelane.decode.words import WordBuilder
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.native_runner import NativeRunner
+from wavelane.engine.runner import Runner
 from wavelane.engine.slots import Slot
 from wavelane.errors import WavelaneError
+from wavelane.lm.folder import LmSource
+from wavelane.lm.library import FusionLibrary
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
 from wavelane.model.offline import transcribe_tokens, windows
-from wavelane.work import Chunk, Samples, Token
+from wavelane.work import Chunk, Decoding, FusionRequest, Samples, Token
 
 BACKENDS = ("torch", "native fp32", "native bf16", "native int8")
 
@@ -77,11 +80,16 @@ Transcriber = Callable[[Samples, int], list[Token]]
 """Pieces of a whole file, streamed at a lookahead."""
 
 
-def transcriber(loaded: LoadedModel, backend: str, head: str | None) -> Transcriber:
+def transcriber(loaded: LoadedModel, backend: str, head: str | None, decoding: Decoding | None = None) -> Transcriber:
     """What transcribes with ``torch`` (float32) or with the native library in a precision, say ``native int8``."""
-    if backend == "torch":
+    if backend == "torch" and decoding is None:
         return lambda samples, lookahead: transcribe_tokens(loaded, samples, lookahead=lookahead, head=head)
-    runner = NativeRunner(loaded, head or loaded.spec.heads[0], 1, backend.removeprefix("native "), 0, 1)
+    head = head or loaded.spec.heads[0]
+    runner: Runner | NativeRunner = (
+        Runner(loaded, head, 1)
+        if backend == "torch"
+        else NativeRunner(loaded, head, 1, backend.removeprefix("native "), 0, 1)
+    )
 
     def transcribe(samples: Samples, lookahead: int) -> list[Token]:
         tokens: list[Token] = []
@@ -94,6 +102,7 @@ def transcriber(loaded: LoadedModel, backend: str, head: str | None) -> Transcri
                 start=window.start,
                 last=number == len(cut) - 1,
                 lookahead=lookahead,
+                decoding=decoding if window.start else None,
             )
             row = Pending(Slot(0, 0), chunk, number, 0.0, 0.0, 0.0)
             (result,) = runner.collect(runner.launch(Batch(lookahead, (row,), 1)))
@@ -135,6 +144,9 @@ def score(corpus: str, lookahead: int, backend: str, pairs: list[tuple[str, str]
     default=["torch"],
     help="What computes; may be given more than once. torch is float32.",
 )
+@click.option("--beam", type=int, default=1, show_default=True, help="Hypotheses of a beam search; 1 is greedy.")
+@click.option("--lm", type=click.Path(exists=True, path_type=Path), help="Language model whose scores are added.")
+@click.option("--lm-weight", type=float, help="Scale of its scores.")
 @click.option("--limit", type=int, help="Take only the first utterances of each corpus.")
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write scores and hypotheses here.")
@@ -144,6 +156,9 @@ def main(
     lookaheads: tuple[int, ...],
     head: str | None,
     backends: tuple[str, ...],
+    beam: int,
+    lm: Path | None,
+    lm_weight: float | None,
     limit: int | None,
     threads: int,
     output: Path | None,
@@ -160,7 +175,13 @@ def main(
         if line.get("text") and (limit is None or seen[corpus] <= limit):
             lines.append(line)
 
-    transcribers = {backend: transcriber(loaded, backend, head) for backend in backends}
+    decoding = None
+    if lm is not None:
+        loaded.fusions = FusionLibrary(loaded.spec.vocabulary, {"lm": LmSource(path=lm)}, ()).fusion
+    if beam > 1 or lm is not None:
+        fusion = None if lm is None else FusionRequest(lm="lm", lm_weight=lm_weight)
+        decoding = Decoding(beam=beam, fusion=fusion)
+    transcribers = {backend: transcriber(loaded, backend, head, decoding) for backend in backends}
     pairs: dict[tuple[str, int, str], list[tuple[str, str]]] = defaultdict(list)
     hypotheses = []
     for line in track(lines, console=Console(stderr=True)):
