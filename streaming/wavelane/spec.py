@@ -5,7 +5,7 @@ The loader fills a :class:`ModelSpec`; framing, session and engine read it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,27 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WordTuning:
+    """How the words of one head at one lookahead are corrected: their times, and what their confidence means.
+
+    A streaming model emits a piece some time after it was said, and the more so the longer the pause before it is. A
+    word is taken to begin ``start[0] + start[1] * min(pause, REACH)`` samples before its first piece was emitted, where
+    ``pause`` is what lies between it and the last piece of the word before, and to end so much before the end of its
+    last piece, with ``end`` and the pause behind it: never later than it was emitted. The log-odds of a word's
+    confidence are ``confidence[0] + confidence[1] * log-odds`` (Platt, 1999). Fitted by ``wavelane calibrate``.
+    """
+
+    REACH: ClassVar[int] = 6_400
+    """Longest pause that makes a difference (samples, 0.4 s)."""
+
+    head: Literal["ctc", "rnnt"]
+    lookahead: int
+    start: tuple[float, float] = (0.0, 0.0)
+    end: tuple[float, float] = (0.0, 0.0)
+    confidence: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """What the rest of the system needs to know about a loaded model."""
 
@@ -91,6 +112,12 @@ class ModelSpec:
     """The one of them that a session has that chooses none itself."""
     boosted: int = 0
     """Phrases that are boosted in every session."""
+    words: tuple[WordTuning, ...] = ()
+    """Corrections of words, by head and lookahead; those of an engine's model are of the head in use."""
+
+    def tuning(self, lookahead: int) -> WordTuning | None:
+        """The correction of words at the nearest lookahead that has one; None where the model has none."""
+        return min(self.words, key=lambda words: abs(words.lookahead - lookahead), default=None)
 
     @property
     def frame_samples(self) -> int:

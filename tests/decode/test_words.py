@@ -37,11 +37,11 @@ def test_a_first_piece_without_opener_is_a_word() -> None:
     assert build([1]).text == "llo"
 
 
-def test_confidence_is_the_mean_of_the_pieces() -> None:
+def test_a_word_is_as_sure_as_all_of_its_pieces_together() -> None:
     builder = WordBuilder(PIECES, 1280)
     builder.add(Token(id=0, frame=0, confidence=0.25), 0)
     builder.add(Token(id=1, frame=1, confidence=0.75), 0)
-    assert builder.words()[0].confidence == 0.5
+    assert builder.words()[0].confidence == 0.1875
 
 
 @given(st.lists(st.integers(0, len(PIECES) - 1), max_size=30))

@@ -6,12 +6,18 @@ shown is a prefix of what will be shown.
 """
 
 import codecs
+import itertools
+import math
 import re
 from collections.abc import Sequence
 
 from wavelane.events import Word
+from wavelane.spec import WordTuning
 from wavelane.work import Token
 
+_LEAST = 1e-4
+"""Least probability, and distance from 1, that is told apart."""
+_MOST_ODDS = 30.0
 OPENER = "\N{LOWER ONE EIGHTH BLOCK}"
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>\Z")
 
@@ -25,33 +31,31 @@ def byte_of(piece: str) -> bytes | None:
 class _OpenWord:
     """A word that may still grow."""
 
-    __slots__ = ("_made", "confidences", "decoder", "end", "start", "text")
+    __slots__ = ("_made", "confidence", "decoder", "end", "floor", "pieces", "start", "text")
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, floor: int) -> None:
         self.text = ""
         self.start = start
         self.end = start
-        self.confidences: list[float] = []
+        self.floor = floor
+        self.pieces = 0
+        self.confidence = 1.0
         self.decoder: codecs.IncrementalDecoder | None = None
-        self._made: tuple[int, int, Word] | None = None
+        self._made: tuple[int, Word] | None = None
 
-    def made(self, limit: int) -> Word:
-        """The word as it is now, ending before ``limit``. Most words of a partial were in the one before it too."""
-        pieces = len(self.confidences)
-        if self._made is not None and self._made[0] == pieces and self._made[1] == limit:
-            return self._made[2]
-        word = Word(
-            text=self.text,
-            start=self.start,
-            end=max(self.start, min(self.end, limit)),
-            confidence=round(sum(self.confidences) / pieces, 4),
-        )
-        self._made = (pieces, limit, word)
+    def made(self, start: int, end: int, tuning: WordTuning | None) -> Word:
+        """The word as it is now, at this place. Most words of a partial were in the one before it too."""
+        made = self._made
+        if made is not None and made[0] == self.pieces and made[1].start == start and made[1].end == end:
+            return made[1]
+        confidence = self.confidence if tuning is None else _calibrated(self.confidence, tuning)
+        word = Word(text=self.text, start=start, end=end, confidence=round(confidence, 4))
+        self._made = (self.pieces, word)
         return word
 
     def copy(self) -> "_OpenWord":
-        other = _OpenWord(self.start)
-        other.text, other.end, other.confidences = self.text, self.end, self.confidences.copy()
+        other = _OpenWord(self.start, self.floor)
+        other.text, other.end, other.pieces, other.confidence = self.text, self.end, self.pieces, self.confidence
         if self.decoder is not None:
             other.decoder = codecs.getincrementaldecoder("utf-8")("replace")
             other.decoder.setstate(self.decoder.getstate())
@@ -66,7 +70,8 @@ class _OpenWord:
                 self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
             self.text += self.decoder.decode(byte)
         self.end = max(self.end, end)
-        self.confidences.append(confidence)
+        self.pieces += 1
+        self.confidence *= confidence
 
 
 class WordBuilder:
@@ -75,11 +80,17 @@ class WordBuilder:
     Args:
         vocabulary: pieces by id.
         frame_samples: samples of one encoder frame.
+        tuning: of the words' times and confidences; None shows them as they were emitted.
+        floor: sample clock before which no word begins.
     """
 
-    def __init__(self, vocabulary: Sequence[str], frame_samples: int) -> None:
+    def __init__(
+        self, vocabulary: Sequence[str], frame_samples: int, tuning: WordTuning | None = None, floor: int = 0
+    ) -> None:
         self._vocabulary = vocabulary
         self._frame = frame_samples
+        self._tuning = tuning
+        self._floor = floor
         self._words: list[_OpenWord] = []
 
     def add(self, token: Token, base: int) -> None:
@@ -87,16 +98,16 @@ class WordBuilder:
         piece = self._vocabulary[token.id]
         start = base + token.frame * self._frame
         if piece.startswith(OPENER) or not self._words:
-            self._words.append(_OpenWord(start))
+            self._words.append(_OpenWord(start, max(self._floor, base)))
             piece = piece.removeprefix(OPENER)
         word = self._words[-1]
-        if not word.confidences or not word.text:
+        if not word.pieces or not word.text:
             word.start = start
         word.add(piece.replace(OPENER, " "), start + self._frame, token.confidence)
 
     def copy(self) -> "WordBuilder":
         """A builder that goes on by itself from here."""
-        other = WordBuilder(self._vocabulary, self._frame)
+        other = WordBuilder(self._vocabulary, self._frame, self._tuning, self._floor)
         # Only the last word may still grow.
         other._words = [*self._words[:-1], *(word.copy() for word in self._words[-1:])]
         return other
@@ -121,7 +132,47 @@ class WordBuilder:
         return self._words[-1].end if self._words else None
 
     def words(self) -> tuple[Word, ...]:
-        """The words so far; a word's confidence is the mean over its pieces, and no word runs into the next."""
+        """The words so far, in order: none begins before the one before it has ended.
+
+        A word is as sure as all of its pieces together: the product of their probabilities says better than their mean
+        or the least of them which words are right.
+        """
         shown = [word for word in self._words if word.text]
-        limits = [word.start for word in shown[1:]] + [word.end for word in shown[-1:]]
-        return tuple([word.made(limit) for word, limit in zip(shown, limits, strict=True)])
+        spans = [(word.start, word.end) for word in shown] if self._tuning is None else _moved(shown, self._tuning)
+        # Where two words overlap, they meet halfway if they were moved, and where the second was emitted if not.
+        for index in range(1, len(spans)):
+            (start, end), (following, last) = spans[index - 1], spans[index]
+            if end > following:
+                meeting = following if self._tuning is None else (end + following) // 2
+                spans[index - 1], spans[index] = (start, meeting), (meeting, last)
+        words = []
+        floor = self._floor
+        for word, (start, end) in zip(shown, spans, strict=True):
+            start = max(start, floor, word.floor)
+            floor = max(start, end)
+            words.append(word.made(start, floor, self._tuning))
+        return tuple(words)
+
+
+def _moved(words: Sequence[_OpenWord], tuning: WordTuning) -> list[tuple[int, int]]:
+    """Where words begin and end by a tuning."""
+    pauses = [min(tuning.REACH, max(0, word.start - before.end)) for before, word in itertools.pairwise(words)]
+    spans = []
+    for word, before, behind in zip(words, [tuning.REACH, *pauses], [*pauses, tuning.REACH], strict=False):
+        start = word.start - max(0, round(tuning.start[0] + tuning.start[1] * before))
+        end = word.end - max(0, round(tuning.end[0] + tuning.end[1] * behind))
+        spans.append((start, max(start, end)))
+    return spans
+
+
+def _calibrated(confidence: float, tuning: WordTuning) -> float:
+    """A confidence as the share of such words that are right."""
+    offset, factor = tuning.confidence
+    odds = offset + factor * log_odds(confidence)
+    return 1 / (1 + math.exp(-max(-_MOST_ODDS, min(_MOST_ODDS, odds))))
+
+
+def log_odds(probability: float) -> float:
+    """Of a probability, which is kept from 0 and 1."""
+    probability = min(1 - _LEAST, max(_LEAST, probability))
+    return math.log(probability / (1 - probability))

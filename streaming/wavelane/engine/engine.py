@@ -66,6 +66,7 @@ class Engine:
             model.spec,
             max_beam=0 if unsearchable(decoder) is not None else config.max_beam,
             constrained=unconstrained(decoder) is None,
+            words=tuple(tuning for tuning in model.spec.words if tuning.head == self._head),
         )
         self._observer = NullObserver() if observer is None else observer
         self._config = config = with_lanes(config, model, self._head)

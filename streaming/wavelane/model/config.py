@@ -1,11 +1,12 @@
 """Shape of a streaming FastConformer, independent of the format it was stored in."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.spec import FeatureSpec, ModelSpec
+from wavelane.spec import FeatureSpec, ModelSpec, WordTuning
 
 HeadName = Literal["ctc", "rnnt"]
 
@@ -102,6 +103,8 @@ class ModelConfig:
     default_prompt: int | None = None
     tail: Literal["short", "padded"] = "short"
     languages: tuple[str, ...] = ("en",)
+    words: tuple[WordTuning, ...] = ()
+    """Corrections of words that were fitted to this model."""
 
     def __post_init__(self) -> None:
         encoder = self.encoder
@@ -149,6 +152,7 @@ class ModelConfig:
             prompts=dict(self.prompts),
             default_prompt=self.default_prompt,
             parameters=parameters,
+            words=self.words,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -170,14 +174,22 @@ class ModelConfig:
                 values["transducer"] = TransducerConfig(**values["transducer"])
             if values.get("prompt") is not None:
                 values["prompt"] = PromptConfig(**values["prompt"])
+            values["words"] = tuple(_word_tuning(words) for words in values.get("words", ()))
             for name in ("vocabulary", "lookaheads", "heads", "languages"):
                 if name in values:
                     values[name] = tuple(values[name])
             return cls(**values)
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise WavelaneError(
                 ErrorCode.MODEL_UNSUPPORTED, f"config.json is not a model configuration of this version: {error}."
             ) from error
+
+
+def _word_tuning(data: Mapping[str, Any]) -> WordTuning:
+    pairs = {name: tuple(map(float, data[name])) for name in ("start", "end", "confidence") if name in data}
+    if any(len(pair) != 2 or not all(map(math.isfinite, pair)) for pair in pairs.values()):
+        raise TypeError("the corrections of words are pairs of numbers")
+    return WordTuning(**{**data, **pairs})
 
 
 def unsupported(name: str, found: str, wanted: str) -> WavelaneError:

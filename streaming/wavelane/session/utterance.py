@@ -20,16 +20,28 @@ class Utterance:
         spec: of the model.
         most: hypotheses kept of those that a search offers.
         within: it begins in the middle of a search's segment, so that its score is not known.
+        lookahead: that it is recognised with; says which correction of the words applies.
+        floor: sample clock before which none of its words begins.
     """
 
-    def __init__(self, index: int, start: int, spec: ModelSpec, *, most: int = 1, within: bool = False) -> None:
+    def __init__(
+        self,
+        index: int,
+        start: int,
+        spec: ModelSpec,
+        *,
+        most: int = 1,
+        within: bool = False,
+        lookahead: int = 0,
+        floor: int = 0,
+    ) -> None:
         self.index = index
         self.start = start
-        self.builder = WordBuilder(spec.vocabulary, spec.frame_samples)
+        self.builder = WordBuilder(spec.vocabulary, spec.frame_samples, spec.tuning(lookahead), floor)
         """Words of the pieces that stand."""
+        self._empty = self.builder.copy()
         self.tentative: tuple[Placed, ...] = ()
         """Pieces behind them that may still change."""
-        self._spec = spec
         self._most = most
         self._scored = not within
         self._tokens: list[Placed] = []
@@ -84,7 +96,7 @@ class Utterance:
         seen = {self.builder.text}
         found = []
         for score, tokens in self._best[1:]:
-            builder = self._extended(WordBuilder(self._spec.vocabulary, self._spec.frame_samples), (*tokens, *rest))
+            builder = self._extended(self._empty.copy(), (*tokens, *rest))
             if builder.text not in seen:
                 seen.add(builder.text)
                 found.append((builder, score if scored else None))
