@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frame.hpp"
 #include "fusion.hpp"
 
 namespace wavelane {
@@ -120,56 +121,6 @@ class Beam {
     if (static_cast<int>(all.size()) > options_.beam) all.resize(options_.beam);
     while (all.back().score() < all[0].score() - options_.margin) all.pop_back();
   }
-
-  // Log-probabilities of a frame's symbols, and those that are worth trying, the most probable first.
-  class Frame {
-   public:
-    void take(const float* scores, const wavelane_search_options& o) {
-      scores_ = scores;
-      float peak = scores[0];
-      for (int i = 1; i < o.symbols; ++i) peak = std::max(peak, scores[i]);
-      sum_ = peak + std::log(sum(scores, o.symbols, peak));
-      tokens.clear();
-      const float floor = static_cast<float>(sum_) + o.floor;
-      for (int i = 0; i < o.symbols; ++i) {
-        if (scores[i] >= floor && i != o.blank) tokens.push_back(i);
-      }
-      const auto likelier = [&](int32_t a, int32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; };
-      const size_t most = std::min(tokens.size(), static_cast<size_t>(o.tokens));
-      std::partial_sort(tokens.begin(), tokens.begin() + most, tokens.end(), likelier);
-      tokens.resize(most);
-    }
-    double operator[](int32_t symbol) const { return scores_[symbol] - sum_; }
-    bool finite() const { return std::isfinite(sum_); }
-    std::vector<int32_t> tokens;
-
-   private:
-    // e^x for x <= 0, within 1e-7 of it, in a form that compilers turn into vectors.
-    static float exponential(float x) {
-      x = std::max(x, -87.0f);
-      const int32_t n = static_cast<int32_t>(x * 1.44269504f - 0.5f);
-      const float r = x - static_cast<float>(n) * 0.693145752f - static_cast<float>(n) * 1.42860677e-6f;
-      const float e = 1 + r * (1 + r * (0.5f + r * (1.6666667e-1f + r * (4.1665795e-2f + r * (8.3334519e-3f + r * 1.3887906e-3f)))));
-      const int32_t bits = (n + 127) << 23;
-      float scale;
-      std::memcpy(&scale, &bits, sizeof scale);
-      return e * scale;
-    }
-    static double sum(const float* scores, int count, float peak) {
-      float parts[16] = {};
-      int i = 0;
-      for (; i + 16 <= count; i += 16) {
-        for (int j = 0; j < 16; ++j) parts[j] += exponential(scores[i + j] - peak);
-      }
-      double total = 0;
-      for (; i < count; ++i) total += exponential(scores[i] - peak);
-      for (float part : parts) total += part;
-      return total;
-    }
-
-    const float* scores_ = nullptr;
-    double sum_ = 0;
-  };
 
   wavelane_search_options options_;
   const Fusion* fusion_;
