@@ -18,6 +18,7 @@ COMMANDS = {
     "bench": "Measure the engine alone: throughput, streams in real time, the limit of this machine.",
     "load": "Measure what a server carries: latency, errors and accuracy under load.",
     "eval": "Measure recognition: word errors by set and condition, times, confidence, keywords, latency.",
+    "calibrate": "Fit the times and confidences of a model's words to recordings.",
     "figures": "Measure what this machine carries, as the README shows it.",
     "doctor": "Say what was found on this machine, and what is missing for which feature.",
 }

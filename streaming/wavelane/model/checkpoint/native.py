@@ -1,6 +1,8 @@
 """The native format: a folder with ``config.json`` (:class:`ModelConfig`) and ``model.safetensors``."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.checkpoint.huggingface import CONFIG, open_safetensors, read_json
 from wavelane.model.config import ModelConfig
 from wavelane.model.weights import Weights
+from wavelane.spec import WordTuning
 
 FORMAT = "wavelane"
 VERSION = 1
@@ -63,3 +66,18 @@ def save_native(config: ModelConfig, weights: Weights, folder: Path, dtype: torc
     # save_file leaves its file readable by the owner only.
     (folder / WEIGHTS).chmod(0o644)
     (folder / CONFIG).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def write_words(folder: Path, words: Sequence[WordTuning]) -> None:
+    """Put corrections of words into a native folder, in the place of those that it has.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG, the folder cannot be written; or as :func:`load_native`.
+    """
+    read_native_config(folder)
+    data = read_json(folder / CONFIG)
+    data["model"]["words"] = [asdict(tuning) for tuning in words]
+    try:
+        (folder / CONFIG).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"cannot write {folder / CONFIG}: {error.strerror}") from None
