@@ -36,7 +36,7 @@ def plot_reliability(panels: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
         axis.set(title=title, xlabel="confidence", ylabel="share of words that are right", xlim=(0, 1), ylim=(0, 1))
         axis.legend(loc="upper left")
         axis.grid(alpha=0.3)
-    figure.suptitle("Confidence of words, speakers that it was not fitted to")
+    figure.suptitle("Confidence of words, other speakers")
     try:
         figure.savefig(Path(path), dpi=110, format="png")
     except OSError as error:
