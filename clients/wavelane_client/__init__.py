@@ -7,11 +7,13 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     CLOCK_RATE,
     Alternative,
+    AudioIssue,
     Closed,
     Endpoint,
     Failed,
     Final,
     Flushed,
+    Intent,
     LookaheadChanged,
     Partial,
     SpeechStarted,
@@ -19,7 +21,7 @@ from wavelane.events import (
     Word,
 )
 from wavelane_client.client import DEFAULT_GRPC_URL, DEFAULT_URL, Stream, connect
-from wavelane_client.messages import Configured, ModelInfo, Ready, ServerEvent, seconds
+from wavelane_client.messages import Configured, Corrected, ModelInfo, Ready, ServerEvent, seconds
 from wavelane_client.sync import SyncStream, connect_sync
 
 __all__ = [
@@ -27,13 +29,16 @@ __all__ = [
     "DEFAULT_GRPC_URL",
     "DEFAULT_URL",
     "Alternative",
+    "AudioIssue",
     "Closed",
     "Configured",
+    "Corrected",
     "Endpoint",
     "ErrorCode",
     "Failed",
     "Final",
     "Flushed",
+    "Intent",
     "LookaheadChanged",
     "ModelInfo",
     "Partial",

@@ -85,6 +85,21 @@ class Stream:
         """
         await self._command("reconfigure", options)
 
+    async def correct(self, utterance: int, was: str, should_be: str, *, channel: int = 0) -> None:
+        """Say what an utterance should have been; answered by a ``Corrected`` or a non-fatal ``Failed`` event.
+
+        Args:
+            utterance: number of one of the last finals.
+            was: words of it, as they were written.
+            should_be: what was said, as it is to be written from now on.
+            channel: of the utterance.
+
+        Raises:
+            WavelaneError: like :meth:`send`.
+        """
+        values = {"channel": channel, "utterance": utterance, "was": was, "should_be": should_be}
+        await self._command("correct", values)
+
     def __aiter__(self) -> AsyncIterator[ServerEvent]:
         return self
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import grpc
@@ -10,19 +10,22 @@ import grpc
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     Alternative,
+    AudioIssue,
+    AudioProblem,
     Closed,
     Endpoint,
     Failed,
     Final,
     FinalReason,
     Flushed,
+    Intent,
     LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
     Word,
 )
-from wavelane_client.messages import Configured, ModelInfo, Ready, ServerEvent, error_code
+from wavelane_client.messages import Configured, Corrected, ModelInfo, Ready, ServerEvent, error_code
 from wavelane_client.transport import Command, DisconnectedError, connection_lost, no_server
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_protos.wavelane.v1 import asr_pb2_grpc
@@ -45,7 +48,17 @@ _ENCODINGS = {
     "container": pb.CONTAINER,
 }
 _VAD_KINDS = {"webrtc": pb.WEBRTC, "silero": pb.SILERO, "off": pb.OFF}
+_SEARCH_METHODS = {"greedy": pb.GREEDY, "beam": pb.BEAM}
 _PROFANITIES = {"keep": pb.KEEP, "mask": pb.MASK}
+_GAINS = {"off": pb.GAIN_OFF, "auto": pb.GAIN_AUTO}
+_SUPPRESSIONS = {
+    "off": pb.NOISE_SUPPRESSION_OFF,
+    "low": pb.NOISE_SUPPRESSION_LOW,
+    "moderate": pb.NOISE_SUPPRESSION_MODERATE,
+    "high": pb.NOISE_SUPPRESSION_HIGH,
+    "very_high": pb.NOISE_SUPPRESSION_VERY_HIGH,
+}
+_PROBLEMS = {"clipping": pb.CLIPPING, "no_signal": pb.NO_SIGNAL, "too_quiet": pb.TOO_QUIET}
 _CHANNEL_MODES = {"mix": pb.ChannelSelection.MIX, "separate": pb.ChannelSelection.SEPARATE}
 _REASONS: dict[int, FinalReason] = {
     pb.REASON_SILENCE: "silence",
@@ -106,6 +119,8 @@ class GrpcTransport:
                 request = pb.StreamRequest(flush=pb.Flush())
             case "end":
                 request = pb.StreamRequest(end=pb.End())
+            case "correct":
+                request = pb.StreamRequest(correct=pb.Correct(**options))
             case "keepalive":
                 request = pb.StreamRequest(keepalive=pb.KeepAlive())
         await self._write(request)
@@ -179,6 +194,8 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
                     message.encoding = _ENCODINGS[value]
                 case "vad.kind":
                     message.kind = _VAD_KINDS[value]
+                case "decoding.method":
+                    message.method = _SEARCH_METHODS[value]
                 case "lookahead" if value == "auto":
                     message.lookahead_auto = True
                 case "channel" if isinstance(value, str):
@@ -194,7 +211,11 @@ def encode_options(message: Any, options: Mapping[str, Any], path: str = "") -> 
                 case "text.replace":
                     message.replace.SetInParent()
                     message.replace.phrases.update(value)
-                case "vad" | "endpoint" | "text":
+                case "audio.gain":
+                    message.gain = _GAINS[value]
+                case "audio.noise_suppression":
+                    message.noise_suppression = _SUPPRESSIONS[value]
+                case "audio" | "decoding" | "vad" | "endpoint" | "text":
                     part = getattr(message, name)
                     part.SetInParent()
                     encode_options(part, value, f"{full}.")
@@ -229,6 +250,8 @@ def decode_options(message: Any, path: str = "") -> dict[str, Any]:
                 options["encoding"] = _name_of(_ENCODINGS, value)
             case "vad.kind":
                 options["kind"] = _name_of(_VAD_KINDS, value)
+            case "decoding.method":
+                options["method"] = _name_of(_SEARCH_METHODS, value)
             case "channel":
                 index = value.WhichOneof("selection") == "index"
                 options["channel"] = value.index if index else _name_of(_CHANNEL_MODES, value.mode)
@@ -238,7 +261,11 @@ def decode_options(message: Any, path: str = "") -> dict[str, Any]:
                 options["profanity"] = _name_of(_PROFANITIES, value)
             case "text.replace":
                 options["replace"] = dict(value.phrases)
-            case "vad" | "endpoint" | "text":
+            case "audio.gain":
+                options["gain"] = _name_of(_GAINS, value)
+            case "audio.noise_suppression":
+                options["noise_suppression"] = _name_of(_SUPPRESSIONS, value)
+            case "audio" | "decoding" | "vad" | "endpoint" | "text":
                 options[field.name] = decode_options(value, f"{field.name}.")
             case _:
                 options[field.name] = value
@@ -256,6 +283,8 @@ def decode_response(response: pb.StreamResponse, *, words: bool = True) -> Serve
             return _ready(response.ready)
         case "configured":
             return Configured(config=decode_options(response.configured.config))
+        case "corrected":
+            return _corrected(response.corrected)
         case "speech_started":
             return SpeechStarted(channel=response.speech_started.channel, at=response.speech_started.at)
         case "speech_stopped":
@@ -266,6 +295,16 @@ def decode_response(response: pb.StreamResponse, *, words: bool = True) -> Serve
         case "lookahead_changed":
             changed = response.lookahead_changed
             return LookaheadChanged(channel=changed.channel, at=changed.at, lookahead=changed.lookahead)
+        case "audio_issue":
+            issue = response.audio_issue
+            return AudioIssue(
+                channel=issue.channel,
+                at=issue.at,
+                problem=cast(AudioProblem, _name_of(_PROBLEMS, issue.problem)),
+                active=issue.active,
+                level_dbfs=issue.level_dbfs,
+                clipped=issue.clipped,
+            )
         case "flushed":
             return Flushed(at=response.flushed.at)
         case "error":
@@ -314,7 +353,11 @@ def _final(m: pb.Final, words: bool) -> Final:
         utterance=m.utterance,
         alternatives=tuple(
             Alternative(
-                text=a.text, confidence=a.confidence, words=_words(a.words) if words else (), spoken=a.spoken
+                text=a.text,
+                confidence=a.confidence,
+                words=_words(a.words) if words else (),
+                spoken=a.spoken,
+                score=a.score if a.HasField("score") else None,
             )
             for a in m.alternatives
         ),
@@ -323,7 +366,16 @@ def _final(m: pb.Final, words: bool) -> Final:
         processed=m.processed,
         lag_ms=m.lag_ms,
         reason=_reason(m.reason),
+        intent=_intent(m.intent) if m.HasField("intent") else None,
     )
+
+
+def _corrected(m: pb.Corrected) -> Corrected:
+    return Corrected(channel=m.channel, utterance=m.utterance, hotword=m.hotword, stored=m.stored)
+
+
+def _intent(m: pb.Intent) -> Intent:
+    return Intent(name=m.name, slots={slot.name: slot.value for slot in m.slots}, score=m.score, sentence=m.sentence)
 
 
 def _words(words: Any) -> tuple[Word, ...]:

@@ -12,6 +12,8 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     CLOCK_RATE,
     Alternative,
+    AudioIssue,
+    AudioProblem,
     Closed,
     Endpoint,
     Event,
@@ -19,6 +21,7 @@ from wavelane.events import (
     Final,
     FinalReason,
     Flushed,
+    Intent,
     LookaheadChanged,
     Partial,
     SpeechStarted,
@@ -67,7 +70,19 @@ class Configured:
     """The effective options."""
 
 
-ServerEvent = Ready | Configured | Event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """The answer to a correction, which counts from the next speech on."""
+
+    channel: int
+    utterance: int
+    hotword: bool
+    """What should have been heard is favoured now; not where it was already, or the search cannot."""
+    stored: bool
+    """It is kept with the session's profile."""
+
+
+ServerEvent = Ready | Configured | Corrected | Event
 """Everything a server sends."""
 
 
@@ -123,6 +138,14 @@ def encode(event: ServerEvent) -> Json:
             }
         case Configured():
             return {"type": "configured", "config": dict(event.config)}
+        case Corrected():
+            return {
+                "type": "corrected",
+                "channel": event.channel,
+                "utterance": event.utterance,
+                "hotword": event.hotword,
+                "stored": event.stored,
+            }
         case SpeechStarted():
             return {"type": "speech_started", "channel": event.channel, "at": event.at}
         case SpeechStopped():
@@ -158,6 +181,7 @@ def encode(event: ServerEvent) -> Json:
                         "confidence": alternative.confidence,
                         "words": [_encode_word(word) for word in alternative.words],
                         "spoken": alternative.spoken,
+                        "score": alternative.score,
                     }
                     for alternative in event.alternatives
                 ],
@@ -166,6 +190,17 @@ def encode(event: ServerEvent) -> Json:
                 "processed": event.processed,
                 "lag_ms": event.lag_ms,
                 "reason": event.reason,
+                "intent": None if event.intent is None else _encode_intent(event.intent),
+            }
+        case AudioIssue():
+            return {
+                "type": "audio_issue",
+                "channel": event.channel,
+                "at": event.at,
+                "problem": event.problem,
+                "active": event.active,
+                "level_dbfs": event.level_dbfs,
+                "clipped": event.clipped,
             }
         case LookaheadChanged():
             return {
@@ -194,6 +229,21 @@ def _encode_word(word: Word) -> Json:
     return {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
 
 
+def _encode_intent(intent: Intent) -> Json:
+    return {"name": intent.name, "slots": dict(intent.slots), "score": intent.score, "sentence": intent.sentence}
+
+
+def _decode_intent(value: Any) -> Intent | None:
+    if value is None:
+        return None
+    return Intent(
+        name=str(value["name"]),
+        slots={str(name): str(said) for name, said in value["slots"].items()},
+        score=float(value["score"]),
+        sentence=str(value["sentence"]),
+    )
+
+
 def _decode_words(values: Any) -> tuple[Word, ...]:
     return tuple(
         Word(text=str(v["text"]), start=int(v["start"]), end=int(v["end"]), confidence=float(v["confidence"]))
@@ -220,6 +270,12 @@ def _ready(m: Mapping[str, Any], _words: bool) -> Ready:
 
 def _configured(m: Mapping[str, Any], _words: bool) -> Configured:
     return Configured(config=dict(m["config"]))
+
+
+def _corrected(m: Mapping[str, Any], _words: bool) -> Corrected:
+    return Corrected(
+        channel=int(m["channel"]), utterance=int(m["utterance"]), hotword=bool(m["hotword"]), stored=bool(m["stored"])
+    )
 
 
 def _speech_started(m: Mapping[str, Any], _words: bool) -> SpeechStarted:
@@ -254,6 +310,7 @@ def _final(m: Mapping[str, Any], words: bool) -> Final:
             confidence=float(a["confidence"]),
             words=_decode_words(a.get("words", ())) if words else (),
             spoken=str(a.get("spoken", "")),
+            score=None if a.get("score") is None else float(a["score"]),
         )
         for a in m["alternatives"]
     )
@@ -268,11 +325,24 @@ def _final(m: Mapping[str, Any], words: bool) -> Final:
         processed=int(m["processed"]),
         lag_ms=int(m["lag_ms"]),
         reason=_reason(m),
+        intent=_decode_intent(m.get("intent")),
     )
 
 
 def _lookahead_changed(m: Mapping[str, Any], _words: bool) -> LookaheadChanged:
     return LookaheadChanged(channel=int(m["channel"]), at=int(m["at"]), lookahead=int(m["lookahead"]))
+
+
+def _audio_issue(m: Mapping[str, Any], _words: bool) -> AudioIssue:
+    return AudioIssue(
+        channel=int(m["channel"]),
+        at=int(m["at"]),
+        # Not checked against the known ones: a newer server may have more.
+        problem=cast(AudioProblem, str(m["problem"])),
+        active=bool(m["active"]),
+        level_dbfs=float(m["level_dbfs"]),
+        clipped=float(m["clipped"]),
+    )
 
 
 def _flushed(m: Mapping[str, Any], _words: bool) -> Flushed:
@@ -295,12 +365,14 @@ def _reason(m: Mapping[str, Any]) -> FinalReason:
 _READERS: dict[str, Callable[[Mapping[str, Any], bool], ServerEvent]] = {
     "ready": _ready,
     "configured": _configured,
+    "corrected": _corrected,
     "speech_started": _speech_started,
     "speech_stopped": _speech_stopped,
     "partial": _partial,
     "endpoint": _endpoint,
     "final": _final,
     "lookahead_changed": _lookahead_changed,
+    "audio_issue": _audio_issue,
     "flushed": _flushed,
     "error": _failed,
     "closed": _closed,

@@ -51,6 +51,10 @@ class SyncStream:
         """As :meth:`Stream.reconfigure`."""
         self._run(self._stream.reconfigure(**options))
 
+    def correct(self, utterance: int, was: str, should_be: str, *, channel: int = 0) -> None:
+        """As :meth:`Stream.correct`."""
+        self._run(self._stream.correct(utterance, was, should_be, channel=channel))
+
     def __iter__(self) -> Iterator[ServerEvent]:
         return self
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_client.messages import ServerEvent
 
-Command = Literal["configure", "reconfigure", "flush", "end", "keepalive"]
+Command = Literal["configure", "reconfigure", "flush", "end", "keepalive", "correct"]
 """Control messages of a client, by their name on the wire."""
 
 

@@ -19,6 +19,7 @@ from wavelane.errors import WavelaneError
 from wavelane_server.adapters.schema import render
 from wavelane_server.bridge import Recognizer
 from wavelane_server.health import livez, metrics, readyz
+from wavelane_server.profiles.http import delete_profile, get_profile, put_profile
 from wavelane_server.transport.http import models, transcriptions
 from wavelane_server.transport.websocket import Stream, error_response
 
@@ -86,6 +87,9 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
                 Route("/models", models),
                 Route("/schema", schema),
                 Route("/audio/transcriptions", transcriptions, methods=["POST"]),
+                Route("/profiles/{key}", get_profile),
+                Route("/profiles/{key}", put_profile, methods=["PUT"]),
+                Route("/profiles/{key}", delete_profile, methods=["DELETE"]),
                 WebSocketRoute("/stream", Stream()),
             ],
         ),

@@ -17,11 +17,14 @@ from wavelane.session.session import DetectorFactory, Session, make_detector
 from wavelane_server.adapters.base import ModelInfo, Ready
 from wavelane_server.config import Config
 from wavelane_server.engines import EngineClient, full
+from wavelane_server.grammars import load_grammars
 from wavelane_server.judges import Judges
 from wavelane_server.limits import decoder_limits
 from wavelane_server.live import LiveSession
 from wavelane_server.metrics import Metrics
 from wavelane_server.outbox import Outbox
+from wavelane_server.profiles.personal import Personal
+from wavelane_server.profiles.store import make_store, no_profiles
 
 SLICE_S = 0.002
 """Longest time (s) that results are worked off before the event loop gets a turn."""
@@ -42,6 +45,8 @@ class Recognizer:
         self.draining = False
         self.live: set[LiveSession] = set()
         self.judges = Judges()
+        self.grammars = load_grammars(config.grammar)
+        self.profiles = make_store(config.profiles)
         self._detectors = detectors
         self._engine: EngineClient | None = None
         self._tenants: dict[Slot, tuple[LiveSession, int]] = {}
@@ -121,13 +126,25 @@ class Recognizer:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
         options = parse_options(values, base=self.config.session)
+        personal = Personal(engine.spec)
+        if options.profile is not None:
+            if self.profiles is None:
+                raise no_profiles()
+            profile = await self.profiles.load(options.profile)
+            personal = Personal(engine.spec, options.profile, profile, self.profiles)
+            assert isinstance(values, dict), "options that are none are refused"
+            options = parse_options(personal.applied(values, options, whole=True), base=self.config.session)
         if options.vad.kind == "silero":
             await self.judges.check()
+        if options.grammar is not None:
+            # Reading a grammar takes milliseconds; it is remembered, so that the session finds it read.
+            await asyncio.to_thread(self.grammars.find, options.grammar)
         session = Session(
             options,
             engine.spec,
             limits=decoder_limits(self.config.limits),
             max_hotwords=self.config.lm.max_hotwords,
+            grammars=self.grammars,
             detectors=self._detectors,
         )
         try:
@@ -141,7 +158,7 @@ class Recognizer:
         except WavelaneError as error:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
-        live = LiveSession(self, session, slots, outbox)
+        live = LiveSession(self, session, slots, outbox, personal)
         for lane, slot in enumerate(slots):
             self._tenants[slot] = (live, lane)
         self.live.add(live)

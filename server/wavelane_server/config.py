@@ -106,6 +106,29 @@ class LmConfig(_Section):
     """Most phrases that one session may favour by its option ``hotwords``."""
 
 
+class GrammarConfig(_Section):
+    """Grammars of the server, and what a client's own may take."""
+
+    paths: tuple[str, ...] = ()
+    """Grammars that sessions may choose by name, each as ``name=path``: JSGF files."""
+    max_characters: Annotated[int, Field(ge=100, le=10_000_000)] = 65_536
+    """Longest grammar that a client may send (characters)."""
+    max_states: Annotated[int, Field(ge=10, le=1_000_000)] = 4_000
+    """Most states that it may unfold to, with every rule written out wherever it is used; about one for each word, and
+    one for each group. 1,000 take about 40 ms to read."""
+
+
+class ProfilesConfig(_Section):
+    """Personal vocabulary that is kept for users, with their consent."""
+
+    folder: Path | None = None
+    """Folder that profiles are kept in, a file for each; none: no profiles."""
+    max_profiles: Annotated[int, Field(ge=1)] = 100_000
+    """Most profiles."""
+    max_phrases: Annotated[int, Field(ge=1, le=1_000)] = 500
+    """Most hotwords of a profile, and most replacements."""
+
+
 class LimitsConfig(_Section):
     """What one client may take. Lanes and backlog are bounded by ``engine``."""
 
@@ -153,6 +176,10 @@ class Config(BaseSettings):
     """How the engine uses the machine."""
     lm: LmConfig = LmConfig()
     """Language models and hotwords of the server."""
+    grammar: GrammarConfig = GrammarConfig()
+    """Grammars of the server, and what a client's own may take."""
+    profiles: ProfilesConfig = ProfilesConfig()
+    """Personal vocabulary that is kept for users, with their consent."""
     session: SessionOptions = SessionOptions()
     """Defaults of a session's options; a client's own come first."""
     limits: LimitsConfig = LimitsConfig()

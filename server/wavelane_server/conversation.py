@@ -13,6 +13,7 @@ from wavelane_server.adapters.base import (
     Audio,
     Command,
     Configure,
+    Correct,
     End,
     Flush,
     KeepAlive,
@@ -22,6 +23,9 @@ from wavelane_server.bridge import Recognizer
 from wavelane_server.live import LiveSession
 from wavelane_server.logs import get_logger
 from wavelane_server.outbox import Item, Outbox
+
+LATE_S = 0.1
+"""An event loop that runs a timer later than this (s) is late itself, and cannot tell which clients are."""
 
 TURN = 8
 """Messages of a client that are worked off before the others have their turn."""
@@ -116,8 +120,8 @@ class Conversation(Generic[In, Out]):
         refusal = asyncio.create_task(self._refused.wait())
         tasks: set[asyncio.Future[Any]] = {reader, writer, overflow, refusal, self._fault}
         self._link.offer(self._take)
+        done, waiting = set[asyncio.Future[Any]](), set(tasks)
         try:
-            waiting = set(tasks)
             while True:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if writer in done:
@@ -147,11 +151,17 @@ class Conversation(Generic[In, Out]):
         finally:
             if self._idle is not None:
                 self._idle.cancel()
+                self._idle = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # A session holds a lot of memory: it is free at once, and not when the collector of cycles comes by.
             if self._live is not None:
                 self._live.close()
+                self._live = None
+            self._outbox.release()
+            tasks.clear()
+            del reader, writer, overflow, refusal, done, waiting  # what failed holds this frame
 
     def _failure(self) -> WavelaneError | None:
         return self._over if self._live is None else self._live.failure
@@ -235,6 +245,8 @@ class Conversation(Generic[In, Out]):
             self._complain(_invalid(f"{type(command).__name__.lower()} after end was ignored: open a new session"))
         elif isinstance(command, Reconfigure):
             live.reconfigure(command.values)
+        elif isinstance(command, Correct):
+            await live.correct(command.values)
         elif isinstance(command, Flush):
             live.flush()
         elif isinstance(command, End):
@@ -246,7 +258,7 @@ class Conversation(Generic[In, Out]):
         try:
             self._live = await self._recognizer.open(command.values, self._outbox)
         except WavelaneError as error:
-            if error.code in (ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_MESSAGE):
+            if error.code in (ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_MESSAGE, ErrorCode.PROFILE_NOT_FOUND):
                 raise
             self._fail(error)
 
@@ -317,8 +329,11 @@ class Conversation(Generic[In, Out]):
         limit = self._limits.idle_timeout_s
         if self._live is not None and self._live.ended:
             return
-        due = self._heard_at + limit if self._listening else self._loop.time() + limit
-        if self._loop.time() < due:
+        now = self._loop.time()
+        # After a standstill of our own, what the client said meanwhile may still wait to be read.
+        late = self._idle is not None and now - self._idle.when() > LATE_S
+        due = self._heard_at + limit if self._listening and not late else now + limit
+        if now < due:
             self._idle = self._loop.call_at(due, self._watch)
             return
         self._fail(

@@ -20,9 +20,10 @@ from wavelane.events import Closed, Event, Failed, Final, Partial
 from wavelane.session.options import SessionOptions
 from wavelane.session.session import Session
 from wavelane.work import Chunk
-from wavelane_server.adapters.base import Configured
+from wavelane_server.adapters.base import Configured, Corrected
 from wavelane_server.logs import get_logger
 from wavelane_server.outbox import Outbox
+from wavelane_server.profiles.personal import Personal
 
 if TYPE_CHECKING:
     from wavelane_server.bridge import Recognizer
@@ -42,9 +43,17 @@ class LiveSession:
         session: the sans-I/O core.
         slots: one for each lane.
         outbox: where its events go.
+        personal: what is known of its user.
     """
 
-    def __init__(self, recognizer: "Recognizer", session: Session, slots: Sequence[Slot], outbox: Outbox) -> None:
+    def __init__(
+        self,
+        recognizer: "Recognizer",
+        session: Session,
+        slots: Sequence[Slot],
+        outbox: Outbox,
+        personal: Personal | None = None,
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.failure: WavelaneError | None = None
         """The fatal error that ended or is ending the session."""
@@ -56,6 +65,7 @@ class LiveSession:
         self._slots = list(slots)
         self._rate = self._engine.spec.features.sample_rate
         self._outbox = outbox
+        self._personal = personal or Personal(self._engine.spec)
         self._waiting: list[deque[Chunk]] = [deque() for _ in slots]
         self._in_flight = [0] * len(slots)
         self._frame_s = self._engine.spec.features.hop / self._rate
@@ -131,8 +141,31 @@ class LiveSession:
 
     def reconfigure(self, values: object) -> None:
         """Change options; answered by ``Configured``. Raises INVALID_CONFIG and changes nothing."""
+        if isinstance(values, dict):
+            values = self._personal.applied(values, self.options, whole=False)
         self._outbox.put(Configured(config=self._session.receive_options(values)))
         self.tune(self._recognizer.dial)
+
+    async def correct(self, values: object) -> None:
+        """Learn from a user's correction; answered by ``Corrected``.
+
+        Raises:
+            WavelaneError: INVALID_MESSAGE or INVALID_CONFIG: nothing is changed; or it counts for this session, and
+                could not be stored.
+        """
+        correction, changes = self._personal.correct(values, self.options)
+        self._session.receive_options(changes)
+        stored = await self._personal.keep(correction)
+        if self._closed:
+            return
+        self._outbox.put(
+            Corrected(
+                channel=correction.channel,
+                utterance=correction.utterance,
+                hotword="hotwords" in changes,
+                stored=stored,
+            )
+        )
 
     def tune(self, dial: int) -> None:
         """Follow the engine's dial for lookaheads, from the next chunk on, if the client leaves that to the server."""
@@ -303,6 +336,8 @@ class LiveSession:
         for event in self._session.events():
             if isinstance(event, Failed) and event.fatal:
                 self.failure = WavelaneError(event.code, event.message)
+            elif isinstance(event, Final):
+                self._personal.heard(event)
             self._outbox.put(event, self._since(event), self._timing)
         self._timing = None
         if self._session.closed:

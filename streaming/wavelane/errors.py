@@ -33,6 +33,8 @@ class ErrorCode(StrEnum):
     """No model of this name or path, or the hub is out of reach."""
     MODEL_UNSUPPORTED = "model_unsupported"
     """The checkpoint is corrupt, unsafe, or not a streaming FastConformer."""
+    PROFILE_NOT_FOUND = "profile_not_found"
+    """Nothing is stored under this key of a profile."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
     """The call's deadline passed before it was finished."""
     CANCELLED = "cancelled"
@@ -66,6 +68,7 @@ STATUS: dict[ErrorCode, Status] = {
     ErrorCode.SHUTTING_DOWN: Status(503, 1012, "UNAVAILABLE"),
     ErrorCode.MODEL_NOT_FOUND: Status(404, 4404, "NOT_FOUND"),
     ErrorCode.MODEL_UNSUPPORTED: Status(400, 4404, "FAILED_PRECONDITION"),
+    ErrorCode.PROFILE_NOT_FOUND: Status(404, 4404, "NOT_FOUND"),
     ErrorCode.DEADLINE_EXCEEDED: Status(504, 4408, "DEADLINE_EXCEEDED"),
     ErrorCode.CANCELLED: Status(499, 1000, "CANCELLED"),
     ErrorCode.UNAVAILABLE: Status(503, 1014, "UNAVAILABLE"),

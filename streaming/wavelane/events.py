@@ -3,6 +3,7 @@
 All times are integers on the session's sample clock: samples at :data:`CLOCK_RATE` since the first audio byte.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +16,12 @@ FinalReason = Literal["silence", "no_text", "max_utterance", "flush", "end", "fa
 """Why an utterance was closed: an endpoint rule, the client's flush or end, or a failure of the session."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 AudioProblem = Literal["clipping", "no_signal", "too_quiet"]
 """What may be wrong with a client's audio: samples at full scale; nothing at all, as of a muted microphone; speech that
 is hardly above the noise of 16 bits."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
     """One recognised word."""
 
@@ -40,8 +41,26 @@ class Alternative:
     text: str
     confidence: float
     words: tuple[Word, ...]
+    score: float | None = None
+    """Natural logarithm of its probability given the audio, and what language model and hotwords added; None without
+    beam search, and for a part of a segment that was cut at the longest utterance."""
     spoken: str = ""
     """The words as they were heard, where ``text`` is written otherwise (option ``text``); else empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What an utterance means, by the session's grammar."""
+
+    name: str
+    """Of the public rule, or what its ``{intent:name}`` says."""
+    slots: Mapping[str, str]
+    """In the order in which they were said."""
+    score: float
+    """0 to 1, how well the sentence fits what was heard: where the search is held to the grammar, how much less
+    probable each of its pieces is than what would be heard without (1: no less); elsewhere how alike they sound."""
+    sentence: str
+    """Of the grammar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +111,8 @@ class Final:
     processed: int
     lag_ms: int
     reason: FinalReason
+    intent: Intent | None = None
+    """With option ``grammar``: what was understood; None where nothing of the grammar was said."""
 
     @property
     def text(self) -> str:
@@ -126,6 +147,22 @@ class LookaheadChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AudioIssue:
+    """Something is wrong with the audio, or is well again; at most one for each problem in three seconds."""
+
+    channel: int
+    at: int
+    """Sample clock at the end of the audio that shows it."""
+    problem: AudioProblem
+    active: bool
+    """False: it is over."""
+    level_dbfs: float
+    """Level of the speech, or of the last 100 ms where there was none yet (dBFS, -100 for digital silence)."""
+    clipped: float
+    """Share of samples at full scale in the last three seconds, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flushed:
     """The answer to a flush: everything received before it has its final."""
 
@@ -146,23 +183,18 @@ class Closed:
     """The last event of every session."""
 
     received: int
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioIssue:
-    """Something is wrong with the audio, or is well again; at most one for each problem in three seconds."""
-
-    channel: int
-    at: int
-    """Sample clock at the end of the audio that shows it."""
-    problem: AudioProblem
-    active: bool
-    """False: it is over."""
-    level_dbfs: float
-    """Level of the speech, or of the last 100 ms where there was none yet (dBFS, -100 for digital silence)."""
-    clipped: float
-    """Share of samples at full scale in the last three seconds, 0 to 1."""
-
-
     """Sample clock at the end of the audio received."""
 
 
-Event = SpeechStarted | SpeechStopped | Partial | Final | Endpoint | LookaheadChanged | AudioIssue | Flushed | Failed | Closed
+Event = (
+    SpeechStarted
+    | SpeechStopped
+    | Partial
+    | Final
+    | Endpoint
+    | LookaheadChanged
+    | AudioIssue
+    | Flushed
+    | Failed
+    | Closed
+)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     Alternative,
+    AudioIssue,
     Closed,
     Endpoint,
     Failed,
@@ -63,6 +64,15 @@ session_events = st.one_of(
     ),
     st.builds(Endpoint, channel=small, utterance=small, at=ticks, reason=reasons),
     st.builds(LookaheadChanged, channel=small, at=ticks, lookahead=small),
+    st.builds(
+        AudioIssue,
+        channel=small,
+        at=ticks,
+        problem=st.sampled_from(["clipping", "no_signal", "too_quiet"]),
+        active=st.booleans(),
+        level_dbfs=st.floats(-100, 0),
+        clipped=st.floats(0, 1),
+    ),
     st.builds(Flushed, at=ticks),
     st.builds(Failed, code=st.sampled_from(ErrorCode), message=text, fatal=st.booleans()),
     st.builds(Closed, received=ticks),

@@ -32,11 +32,15 @@ def clients(server: Server) -> Iterator[Any]:
 
 
 def without_pace(event: dict[str, Any]) -> dict[str, Any]:
-    """Without what depends on how fast the engine was, and which session it is. An option that is None is left out."""
-    kept = {name: value for name, value in event.items() if name not in ("lag_ms", "processed", "session")}
-    if "config" in kept:
-        kept["config"] = {name: value for name, value in kept["config"].items() if value is not None}
-    return kept
+    """Without what depends on how fast the engine was, and which session it is."""
+    return {name: _known(value) for name, value in event.items() if name not in ("lag_ms", "processed", "session")}
+
+
+def _known(value: Any) -> Any:
+    """Without what is None, which protobuf leaves out."""
+    if isinstance(value, dict):
+        return {name: _known(inner) for name, inner in value.items() if inner is not None}
+    return [_known(inner) for inner in value] if isinstance(value, list) else value
 
 
 SCRIPTS: dict[str, dict[str, Any]] = {
@@ -48,6 +52,9 @@ SCRIPTS: dict[str, dict[str, Any]] = {
     "short endpoints": {"endpoint": {"silence_ms": 100, "max_utterance_ms": 1000}},
     "mu-law": {"encoding": "mulaw", "sample_rate": 8000},
     "container": {"encoding": "container"},
+    "written": {
+        "text": {"itn": True, "punctuation": True, "capitals": True, "verbatim": False, "replace": {"the": "THE"}}
+    },
 }
 
 

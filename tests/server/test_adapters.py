@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from wavelane.errors import STATUS, ErrorCode, WavelaneError
 from wavelane.events import (
     Alternative,
+    AudioIssue,
     Closed,
     Endpoint,
     Event,
     Failed,
     Final,
     Flushed,
+    Intent,
     LookaheadChanged,
     Partial,
     SpeechStarted,
@@ -29,6 +31,8 @@ from wavelane_server.adapters.base import (
     Audio,
     Configure,
     Configured,
+    Correct,
+    Corrected,
     End,
     Flush,
     KeepAlive,
@@ -52,6 +56,7 @@ EVENTS: list[Outgoing] = [
         model=ModelInfo(name="m", languages=("en",), lookaheads=(6, 0), default_lookahead=6, head="ctc"),
     ),
     Configured(config=AUTO),
+    Corrected(channel=1, utterance=4, hotword=True, stored=False),
     SpeechStarted(channel=1, at=2**40),
     SpeechStopped(channel=0, at=7),
     Partial(channel=0, utterance=3, text="héllo", stable=2, words=(WORD,), start=0, processed=9, lag_ms=80),
@@ -66,7 +71,19 @@ EVENTS: list[Outgoing] = [
         lag_ms=0,
         reason="max_utterance",
     ),
+    Final(
+        channel=0,
+        utterance=4,
+        alternatives=(Alternative(text="zoom in", confidence=0.5, words=()),),
+        start=0,
+        end=4,
+        processed=9,
+        lag_ms=0,
+        reason="silence",
+        intent=Intent(name="zoom", slots={"way": "in", "by": "two"}, score=0.5, sentence="zoom in by two"),
+    ),
     LookaheadChanged(channel=1, at=2**40, lookahead=13),
+    AudioIssue(channel=1, at=2**40, problem="too_quiet", active=True, level_dbfs=-57.5, clipped=0.0),
     Flushed(at=3),
     Failed(code=ErrorCode.OVERLOADED, message="no", fatal=True),
     Closed(received=12),
@@ -75,7 +92,7 @@ EVENTS: list[Outgoing] = [
 
 def test_every_event_has_a_message() -> None:
     assert {type(event) for event in EVENTS} == set(EVENT_TYPES)
-    assert {*get_args(Event), Ready, Configured} == set(EVENT_TYPES)
+    assert {*get_args(Event), Ready, Configured, Corrected} == set(EVENT_TYPES)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: EVENT_TYPES[type(event)])
@@ -152,6 +169,13 @@ def compare(ours: Any, theirs: Any, name: str) -> None:
         assert parse_options(again[0].values) == ours
     elif name == "reason":
         assert pb.Reason.Name(theirs) == f"REASON_{ours.upper()}"
+    elif name == "problem":
+        assert pb.AudioProblem.Name(theirs) == ours.upper()
+    elif name == "slots":
+        assert {slot.name: slot.value for slot in theirs} == ours
+    elif ours is None:
+        # Left out: nothing but defaults.
+        assert theirs == type(theirs)()
     elif dataclasses.is_dataclass(ours):
         for field in dataclasses.fields(ours):
             compare(getattr(ours, field.name), getattr(theirs, field.name), field.name)
@@ -171,7 +195,12 @@ def test_protobuf_mirrors_the_options() -> None:
     assert {field.name for field in pb.Reconfigure.DESCRIPTOR.fields} == {*MUTABLE, "lookahead_auto"}
     numbers = {field.name: field.number for field in pb.Configure.DESCRIPTOR.fields}
     assert all(numbers[field.name] == field.number for field in pb.Reconfigure.DESCRIPTOR.fields)
-    for name, message in (("vad", pb.VadOptions), ("endpoint", pb.EndpointOptions), ("text", pb.TextOptions)):
+    for name, message in (
+        ("vad", pb.VadOptions),
+        ("endpoint", pb.EndpointOptions),
+        ("audio", pb.AudioOptions),
+        ("text", pb.TextOptions),
+    ):
         options: Any = SessionOptions.model_fields[name].annotation
         assert {field.name for field in message.DESCRIPTOR.fields} == set(options.model_fields)
 
@@ -184,6 +213,8 @@ def test_commands_of_json() -> None:
     assert adapter.receive('{"type":"flush"}') == [Flush()]
     assert adapter.receive('{"type":"end"}') == [End()]
     assert adapter.receive('{"type":"keepalive"}') == [KeepAlive()]
+    correct = {"utterance": 0, "was": "jon", "should_be": "John"}
+    assert adapter.receive(json.dumps({"type": "correct", **correct})) == [Correct(correct)]
 
 
 def test_commands_of_protobuf() -> None:
@@ -230,6 +261,8 @@ def test_commands_of_protobuf() -> None:
     assert adapter.receive(pb.StreamRequest(flush=pb.Flush())) == [Flush()]
     assert adapter.receive(pb.StreamRequest(end=pb.End())) == [End()]
     assert adapter.receive(pb.StreamRequest(keepalive=pb.KeepAlive())) == [KeepAlive()]
+    correct = {"utterance": 0, "was": "jon", "should_be": "John"}
+    assert adapter.receive(pb.StreamRequest(correct=pb.Correct(**correct))) == [Correct(correct)]
 
 
 JSON = st.recursive(

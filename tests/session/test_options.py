@@ -71,7 +71,7 @@ def test_some_options_change_midstream_and_the_others_say_so() -> None:
 
 
 def test_what_a_search_adds_follows_from_the_options() -> None:
-    spec = dataclasses.replace(SPEC, language_models=("general", "coffee"), default_lm="general")
+    spec = dataclasses.replace(SPEC, max_beam=1, language_models=("general", "coffee"), default_lm="general")
     session = Session(parse_options({}), spec)
     assert session.options.lm == "general"
     assert fusion_request(session.options, spec) == FusionRequest(lm="general")

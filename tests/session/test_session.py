@@ -7,7 +7,18 @@ import pytest
 
 from support.toy import SPEC, Driver, EnergyDetector, linear16, speech
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import Closed, Endpoint, Event, Failed, Final, Flushed, Partial, SpeechStarted, SpeechStopped
+from wavelane.events import (
+    AudioIssue,
+    Closed,
+    Endpoint,
+    Event,
+    Failed,
+    Final,
+    Flushed,
+    Partial,
+    SpeechStarted,
+    SpeechStopped,
+)
 from wavelane.session.options import SessionOptions
 from wavelane.session.session import Session
 
@@ -54,7 +65,8 @@ def test_silence_costs_no_steps_behind_the_gate() -> None:
     driver = make().audio(*[linear16(np.zeros(16_000, np.float32))] * 60)
     assert driver.toy.steps == 0
     assert driver.session.backlog_ms < 40
-    assert driver.end() == [Closed(received=960_000)]
+    muted = AudioIssue(channel=0, at=48_000, problem="no_signal", active=True, level_dbfs=-100.0, clipped=0.0)
+    assert driver.end() == [muted, Closed(received=960_000)]
 
 
 def test_a_flush_finalises_at_once_and_the_session_goes_on() -> None:

@@ -177,6 +177,8 @@ def _from_proto(response: pb.StreamResponse) -> dict[str, Any]:
     fields = _numbers(fields)
     if "reason" in fields:
         fields["reason"] = fields["reason"].removeprefix("REASON_").lower()
+    if "intent" in fields:
+        fields["intent"]["slots"] = {slot["name"]: slot["value"] for slot in fields["intent"]["slots"]}
     if "config" in fields:
         fields["config"] = _options(fields["config"])
     return {"type": kind, **fields}
@@ -185,9 +187,15 @@ def _from_proto(response: pb.StreamResponse) -> dict[str, Any]:
 def _options(config: dict[str, Any]) -> dict[str, Any]:
     """JSON of the protobuf options to that of the WebSocket protocol."""
     channel = config["channel"]
-    return {
-        **config,
-        "encoding": config["encoding"].lower(),
-        "vad": {**config["vad"], "kind": config["vad"]["kind"].lower()},
-        "channel": channel["index"] if "index" in channel else channel["mode"].lower(),
-    }
+    made = {**config, "channel": channel["index"] if "index" in channel else channel["mode"].lower()}
+    made["encoding"] = config["encoding"].lower()
+    for part, name in (("vad", "kind"), ("text", "profanity"), ("decoding", "method"), ("audio", "noise_suppression")):
+        if name in config.get(part, {}):
+            made[part] = {**made[part], name: config[part][name].lower().removeprefix(f"{name}_")}
+    if "gain" in config.get("audio", {}):
+        made["audio"] = {**made["audio"], "gain": config["audio"]["gain"].lower().removeprefix("gain_")}
+    if "hotwords" in config:
+        made["hotwords"] = config["hotwords"].get("phrases", [])
+    if "replace" in config.get("text", {}):
+        made["text"] = {**made["text"], "replace": config["text"]["replace"].get("phrases", {})}
+    return made

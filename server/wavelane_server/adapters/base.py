@@ -49,7 +49,14 @@ class KeepAlive:
     """The client lives."""
 
 
-Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Something was written wrongly, and should be otherwise from now on."""
+
+    values: Mapping[str, Any]
+
+
+Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive | Correct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,19 @@ class Configured:
     config: SessionOptions
 
 
-Outgoing = Event | Ready | Configured
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """The answer to a correction, which counts from the next speech on."""
+
+    channel: int
+    utterance: int
+    hotword: bool
+    """What should have been heard is favoured now; not where it was already, or the search cannot."""
+    stored: bool
+    """It is kept with the session's profile."""
+
+
+Outgoing = Event | Ready | Configured | Corrected
 """All that a client is told."""
 
 Message = TypeVar("Message")

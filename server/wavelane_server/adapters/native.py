@@ -9,11 +9,13 @@ import orjson
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     Alternative,
+    AudioIssue,
     Closed,
     Endpoint,
     Failed,
     Final,
     Flushed,
+    Intent,
     LookaheadChanged,
     Partial,
     SpeechStarted,
@@ -25,6 +27,8 @@ from wavelane_server.adapters.base import (
     Command,
     Configure,
     Configured,
+    Correct,
+    Corrected,
     End,
     Flush,
     KeepAlive,
@@ -38,19 +42,21 @@ from wavelane_server.adapters.base import (
 EVENT_TYPES: dict[type, str] = {
     Ready: "ready",
     Configured: "configured",
+    Corrected: "corrected",
     SpeechStarted: "speech_started",
     SpeechStopped: "speech_stopped",
     Partial: "partial",
     Endpoint: "endpoint",
     Final: "final",
     LookaheadChanged: "lookahead_changed",
+    AudioIssue: "audio_issue",
     Flushed: "flushed",
     Failed: "error",
     Closed: "closed",
 }
 """``type`` of each message to the client; its other members are the fields of the class."""
 
-COMMAND_TYPES = ("configure", "reconfigure", "flush", "end", "keepalive")
+COMMAND_TYPES = ("configure", "reconfigure", "flush", "end", "keepalive", "correct")
 """``type`` of each control message from the client."""
 
 
@@ -108,6 +114,8 @@ def _command(text: str) -> Command:
             return Configure(values)
         case "reconfigure":
             return Reconfigure(values)
+        case "correct":
+            return Correct(values)
         case "flush" | "end" | "keepalive":
             if values:
                 raise _invalid(f"{kind} takes no fields, got {', '.join(map(repr, values))}")
@@ -141,6 +149,16 @@ def _ready(event: Ready) -> dict[str, Any]:
 
 def _configured(event: Configured) -> dict[str, Any]:
     return {"type": "configured", "config": event.config.model_dump(mode="json")}
+
+
+def _corrected(event: Corrected) -> dict[str, Any]:
+    return {
+        "type": "corrected",
+        "channel": event.channel,
+        "utterance": event.utterance,
+        "hotword": event.hotword,
+        "stored": event.stored,
+    }
 
 
 def _speech_started(event: SpeechStarted) -> dict[str, Any]:
@@ -181,6 +199,7 @@ def _alternative(alternative: Alternative) -> dict[str, Any]:
         "confidence": alternative.confidence,
         "words": _words(alternative.words),
         "spoken": alternative.spoken,
+        "score": alternative.score,
     }
 
 
@@ -195,11 +214,28 @@ def _final(event: Final) -> dict[str, Any]:
         "processed": event.processed,
         "lag_ms": event.lag_ms,
         "reason": event.reason,
+        "intent": None if event.intent is None else _intent(event.intent),
     }
+
+
+def _intent(intent: Intent) -> dict[str, Any]:
+    return {"name": intent.name, "slots": dict(intent.slots), "score": intent.score, "sentence": intent.sentence}
 
 
 def _lookahead_changed(event: LookaheadChanged) -> dict[str, Any]:
     return {"type": "lookahead_changed", "channel": event.channel, "at": event.at, "lookahead": event.lookahead}
+
+
+def _audio_issue(event: AudioIssue) -> dict[str, Any]:
+    return {
+        "type": "audio_issue",
+        "channel": event.channel,
+        "at": event.at,
+        "problem": event.problem,
+        "active": event.active,
+        "level_dbfs": event.level_dbfs,
+        "clipped": event.clipped,
+    }
 
 
 def _flushed(event: Flushed) -> dict[str, Any]:
@@ -217,12 +253,14 @@ def _closed(event: Closed) -> dict[str, Any]:
 _ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
     Ready: _ready,
     Configured: _configured,
+    Corrected: _corrected,
     SpeechStarted: _speech_started,
     SpeechStopped: _speech_stopped,
     Partial: _partial,
     Endpoint: _endpoint,
     Final: _final,
     LookaheadChanged: _lookahead_changed,
+    AudioIssue: _audio_issue,
     Flushed: _flushed,
     Failed: _failed,
     Closed: _closed,

@@ -3,21 +3,24 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+from wavelane.audio.enhance.options import AudioOptions
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import (
     Alternative,
+    AudioIssue,
     Closed,
     Endpoint,
     Failed,
     Final,
     Flushed,
+    Intent,
     LookaheadChanged,
     Partial,
     SpeechStarted,
     SpeechStopped,
     Word,
 )
-from wavelane.session.options import EndpointOptions, SessionOptions, VadOptions
+from wavelane.session.options import DecodingOptions, EndpointOptions, SessionOptions, VadOptions
 from wavelane.text.options import TextOptions
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_server.adapters.base import (
@@ -25,6 +28,8 @@ from wavelane_server.adapters.base import (
     Command,
     Configure,
     Configured,
+    Correct,
+    Corrected,
     End,
     Flush,
     KeepAlive,
@@ -47,8 +52,17 @@ _SCALARS = (
     "alternatives",
     "lm",
     "lm_weight",
+    "grammar",
+    "profile",
 )
-_ENUMS = {"encoding": pb.Encoding, "kind": pb.VadKind, "profanity": pb.Profanity}
+_ENUMS = {
+    "encoding": pb.Encoding,
+    "kind": pb.VadKind,
+    "profanity": pb.Profanity,
+    "method": pb.SearchMethod,
+    "gain": pb.Gain,
+    "noise_suppression": pb.NoiseSuppression,
+}
 
 
 class ProtobufAdapter:
@@ -67,6 +81,8 @@ class ProtobufAdapter:
                 return [Configure(_values(message.configure))]
             case "reconfigure":
                 return [Reconfigure(_values(message.reconfigure))]
+            case "correct":
+                return [Correct(_values(message.correct))]
             case "flush":
                 return [Flush()]
             case "end":
@@ -77,7 +93,7 @@ class ProtobufAdapter:
                 raise WavelaneError(
                     ErrorCode.INVALID_MESSAGE,
                     "the request is empty or of a newer version; set one of configure, reconfigure, audio, flush, end, "
-                    "keepalive",
+                    "keepalive, correct",
                 )
 
     def send(self, event: Outgoing) -> list[pb.StreamResponse]:
@@ -122,7 +138,7 @@ def _values(message: Any) -> dict[str, Any]:
 def _enum_name(field: str, value: int) -> str | int:
     """Name of an enum's value; an unknown or unspecified one is left for the validation to refuse."""
     enum = _ENUMS[field]
-    return enum.Name(value).lower() if value in enum.values() and value else value
+    return enum.Name(value).lower().removeprefix(f"{field}_") if value in enum.values() and value else value
 
 
 def _channel(selection: pb.ChannelSelection) -> int | str:
@@ -135,9 +151,11 @@ def _config(options: SessionOptions) -> pb.Configure:
     message = pb.Configure(
         encoding=options.encoding.upper(),
         channel=_selection(options.channel),
+        decoding=_decoding(options.decoding),
         hotwords=pb.Hotwords(phrases=[pb.Hotword(phrase=h.phrase, boost=h.boost) for h in options.hotwords]),
         vad=_vad(options.vad),
         endpoint=_endpoint_options(options.endpoint),
+        audio=_audio_options(options.audio),
         text=_text(options.text),
     )
     if options.lookahead == "auto":
@@ -157,6 +175,10 @@ def _selection(channel: int | Literal["mix", "separate"]) -> pb.ChannelSelection
     return pb.ChannelSelection(mode=pb.ChannelSelection.MIX if channel == "mix" else pb.ChannelSelection.SEPARATE)
 
 
+def _decoding(options: DecodingOptions) -> pb.DecodingOptions:
+    return pb.DecodingOptions(method=options.method.upper(), beam=options.beam)
+
+
 def _vad(options: VadOptions) -> pb.VadOptions:
     values = options.model_dump()
     return pb.VadOptions(**{**values, "kind": options.kind.upper()})
@@ -170,6 +192,12 @@ def _text(options: TextOptions) -> pb.TextOptions:
     values = options.model_dump(exclude={"replace"})
     replace = pb.Replacements(phrases=options.replace)
     return pb.TextOptions(**{**values, "profanity": options.profanity.upper(), "replace": replace})
+
+
+def _audio_options(options: AudioOptions) -> pb.AudioOptions:
+    values = options.model_dump()
+    names = {name: f"{name.upper()}_{values[name].upper()}" for name in ("gain", "noise_suppression")}
+    return pb.AudioOptions(**{**values, **names})
 
 
 def _reason(reason: str) -> str:
@@ -201,6 +229,14 @@ def _ready(event: Ready) -> pb.StreamResponse:
 
 def _configured(event: Configured) -> pb.StreamResponse:
     return pb.StreamResponse(configured=pb.Configured(config=_config(event.config)))
+
+
+def _corrected(event: Corrected) -> pb.StreamResponse:
+    return pb.StreamResponse(
+        corrected=pb.Corrected(
+            channel=event.channel, utterance=event.utterance, hotword=event.hotword, stored=event.stored
+        )
+    )
 
 
 def _speech_started(event: SpeechStarted) -> pb.StreamResponse:
@@ -240,6 +276,7 @@ def _alternative(alternative: Alternative) -> pb.Alternative:
         confidence=alternative.confidence,
         words=_words(alternative.words),
         spoken=alternative.spoken,
+        score=alternative.score,
     )
 
 
@@ -254,13 +291,32 @@ def _final(event: Final) -> pb.StreamResponse:
             processed=event.processed,
             lag_ms=event.lag_ms,
             reason=_reason(event.reason),
+            intent=None if event.intent is None else _intent(event.intent),
         )
     )
+
+
+def _intent(intent: Intent) -> pb.Intent:
+    slots = [pb.Slot(name=name, value=value) for name, value in intent.slots.items()]
+    return pb.Intent(name=intent.name, slots=slots, score=intent.score, sentence=intent.sentence)
 
 
 def _lookahead_changed(event: LookaheadChanged) -> pb.StreamResponse:
     return pb.StreamResponse(
         lookahead_changed=pb.LookaheadChanged(channel=event.channel, at=event.at, lookahead=event.lookahead)
+    )
+
+
+def _audio_issue(event: AudioIssue) -> pb.StreamResponse:
+    return pb.StreamResponse(
+        audio_issue=pb.AudioIssue(
+            channel=event.channel,
+            at=event.at,
+            problem=event.problem.upper(),
+            active=event.active,
+            level_dbfs=event.level_dbfs,
+            clipped=event.clipped,
+        )
     )
 
 
@@ -279,12 +335,14 @@ def _closed(event: Closed) -> pb.StreamResponse:
 _ENCODERS: dict[type, Callable[[Any], pb.StreamResponse]] = {
     Ready: _ready,
     Configured: _configured,
+    Corrected: _corrected,
     SpeechStarted: _speech_started,
     SpeechStopped: _speech_stopped,
     Partial: _partial,
     Endpoint: _endpoint,
     Final: _final,
     LookaheadChanged: _lookahead_changed,
+    AudioIssue: _audio_issue,
     Flushed: _flushed,
     Failed: _failed,
     Closed: _closed,

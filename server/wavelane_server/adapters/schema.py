@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from wavelane.session.options import MUTABLE, SessionOptions
 from wavelane_server.adapters.base import PROTOCOL_VERSION
 from wavelane_server.adapters.native import EVENT_TYPES
+from wavelane_server.profiles.profile import Correction
 
 _REFS = "#/$defs/{model}"
 
@@ -38,6 +39,11 @@ def message_schema() -> dict[str, Any]:
             "properties": {"type": {"const": kind}},
         }
         client.append({"$ref": f"#/$defs/{title}"})
+    definitions["Correct"] = _take(TypeAdapter(Correction), definitions, "Correct", "validation")
+    definitions["Correct"]["title"] = "Correct"
+    definitions["Correct"]["properties"] = {"type": {"const": "correct"}, **definitions["Correct"]["properties"]}
+    definitions["Correct"]["required"] = ["type", *definitions["Correct"]["required"]]
+    client.append({"$ref": "#/$defs/Correct"})
     server = []
     for event, kind in EVENT_TYPES.items():
         title = "Error" if kind == "error" else event.__name__

@@ -11,6 +11,7 @@ import click
 
 from wavelane.errors import WavelaneError
 from wavelane_server.config import Config, Setting, load_config, settings, to_toml
+from wavelane_server.grammars import load_grammars
 
 
 class _Serve(click.Command):
@@ -84,6 +85,7 @@ def _serve(config_file: Path | None, print_config: bool, **flags: Any) -> None:
     given = {known[name].name: _value(known[name], value) for name, value in flags.items() if value is not None}
     try:
         config: Config = load_config(config_file, given)
+        load_grammars(config.grammar)
     except WavelaneError as error:
         click.echo(f"error: {error.message}", err=True)
         sys.exit(2)

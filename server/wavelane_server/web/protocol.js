@@ -4,7 +4,7 @@
  * Pure: no DOM, no socket, no clock. All times in messages are samples at `clock_rate`.
  *
  * @typedef {{text: string, start: number, end: number, confidence: number}} Word
- * @typedef {{text: string, confidence: number, words: Word[]}} Alternative
+ * @typedef {{text: string, confidence: number, words: Word[], score: number | null}} Alternative
  * @typedef {{name: string, languages: string[], lookaheads: number[], default_lookahead: number, head: string}} Model
  * @typedef {{encoding: string, sample_rate: number, language: string | null, lookahead: number | "auto", vad: {kind: string},
  *   [key: string]: unknown}} Config  the effective configuration
@@ -18,11 +18,13 @@
  * @typedef {{type: "endpoint", channel: number, utterance: number, at: number, reason: string}} Endpoint
  * @typedef {{type: "final", channel: number, utterance: number, alternatives: Alternative[], start: number, end: number,
  *   processed: number, lag_ms: number, reason: string}} Final
+ * @typedef {{type: "audio_issue", channel: number, at: number, problem: string, active: boolean, level_dbfs: number,
+ *   clipped: number}} AudioIssue
  * @typedef {{type: "flushed", at: number}} Flushed
  * @typedef {{type: "error", code: string, message: string, fatal: boolean}} Failure
  * @typedef {{type: "closed", received: number}} Closed
- * @typedef {Ready | Configured | SpeechStarted | SpeechStopped | Partial | Endpoint | Final | Flushed | Failure
- *   | Closed} Message
+ * @typedef {Ready | Configured | SpeechStarted | SpeechStopped | Partial | Endpoint | Final | AudioIssue | Flushed
+ *   | Failure | Closed} Message
  */
 
 /** Seconds of audio that one encoder frame covers; a lookahead of L waits for L frames after the one it recognises. */
@@ -57,6 +59,7 @@ const FIELDS = {
   partial: { channel: "number", text: "string", stable: "number", words: "object", start: "number", processed: "number" },
   endpoint: { at: "number" },
   final: { channel: "number", alternatives: "object", start: "number", end: "number", processed: "number" },
+  audio_issue: { problem: "string", active: "boolean" },
   flushed: { at: "number" },
   error: { code: "string", message: "string", fatal: "boolean" },
   closed: { received: "number" },

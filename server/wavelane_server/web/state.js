@@ -27,8 +27,8 @@
  *   speechEnd: number | null,
  *   result: {kind: "partial" | "final", processed: number, speechEnd: number | null, lagMs: number} | null,
  *   retry: {at: number, reason: string} | null,
- *   notice: {level: "error" | "info", text: string} | null,
- * }} State
+ *   notice: {level: "error" | "info", text: string, problem?: string} | null,
+ * }} State  a notice about a `problem` of the audio goes when the problem does
  *
  * An interruption is `refused` when there was not even a handshake; `explained` follows with the reason, if it is found.
  * @typedef {{type: "started", source: {kind: "microphone" | "file", label: string}}
@@ -45,6 +45,14 @@
  *   | {type: "dismissed"}
  *   | {type: "cleared"}} Action
  */
+
+/** What to do about a problem of the audio.
+ * @type {Record<string, string>} */
+const PROBLEMS = {
+  clipping: "The sound is too loud and distorted: turn the microphone down, or move away from it.",
+  no_signal: "No sound arrives at all. Is the microphone switched off?",
+  too_quiet: "The speech is very quiet: move closer to the microphone, or turn it up.",
+};
 
 /** @type {State} */
 export const INITIAL = Object.freeze({
@@ -188,6 +196,12 @@ function receive(state, message) {
           lagMs: message.lag_ms,
         },
       };
+    }
+    case "audio_issue": {
+      const text = PROBLEMS[message.problem];
+      if (!message.active) return state.notice?.problem === message.problem ? { ...state, notice: null } : state;
+      if (!text || state.notice?.level === "error") return state;
+      return { ...state, notice: { level: "info", text, problem: message.problem } };
     }
     case "error":
       return message.fatal ? state : { ...state, notice: { level: "error", text: message.message } };

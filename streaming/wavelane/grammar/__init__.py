@@ -2,5 +2,6 @@
 
 from wavelane.grammar.grammar import Grammar, Limits, Understanding
 from wavelane.grammar.interpretation import Reading
+from wavelane.grammar.library import UNLIMITED, GrammarLibrary
 
-__all__ = ["Grammar", "Limits", "Reading", "Understanding"]
+__all__ = ["UNLIMITED", "Grammar", "GrammarLibrary", "Limits", "Reading", "Understanding"]

@@ -20,7 +20,7 @@ class Limits:
 
     characters: int = 65_536
     """Of its text."""
-    states: int = 10_000
+    states: int = 4_000
     """Of its network, in which every rule is written out wherever it is used, and of its automaton."""
 
 
@@ -43,10 +43,12 @@ class Understanding:
     """1: heard word for word; 0: as far from it as silence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grammar:
     """A grammar that was read; see ``streaming/wavelane/grammar/README.md``. Never changes; may be shared."""
 
+    text: str
+    """JSGF."""
     name: str
     intents: tuple[str, ...]
     """Names of the public rules, in order."""
@@ -127,4 +129,4 @@ def _parse(text: str, limits: Limits) -> Grammar:
     name, rules = parse_jsgf(text)
     network = build_network({rule.name: rule for rule in rules}, limits.states)
     automaton = determinise(network, limits.states)
-    return Grammar(name, tuple(rule.name for rule in rules if rule.public), network, automaton)
+    return Grammar(text, name, tuple(rule.name for rule in rules if rule.public), network, automaton)

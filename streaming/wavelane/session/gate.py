@@ -40,6 +40,8 @@ class Close:
     """The open stream ends at ``at``; its tail is due at once."""
 
     at: int
+    cut: bool
+    """By the end of the audio, and not by a silence that was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class OpenGate:
     def finish(self) -> list[Action]:
         """See :class:`Gate`."""
         was_open, self._open = self._open, False
-        return [Close(self.position)] if was_open else []
+        return [Close(self.position, cut=True)] if was_open else []
 
 
 class SpeechGate:
@@ -186,7 +188,7 @@ class SpeechGate:
         self._judged = end
         if self._stream:
             self._feed(actions)
-            actions.append(Close(end))
+            actions.append(Close(end, cut=True))
         self._stream = False
         self._spell = _Spell.NONE
         self._segmenter = Segmenter(self._options, self._frame)
@@ -243,7 +245,7 @@ class SpeechGate:
             if self._segmenter.speaking:
                 actions.append(Offset(self._origin + self._segmenter.stop().at))
             self._feed(actions)
-            actions.append(Close(self._judged))
+            actions.append(Close(self._judged, cut=False))
             self._stream = False
             self._spell = _Spell.CLOSED
             if self.endpoint.enabled:

@@ -5,11 +5,14 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from wavelane.audio.enhance.chain import FrontEnd
 from wavelane.audio.framer import Framer, Window
 from wavelane.audio.resample import Resampler
-from wavelane.events import Event, LookaheadChanged, SpeechStarted, SpeechStopped
+from wavelane.events import AudioIssue, Event, LookaheadChanged, SpeechStarted, SpeechStopped
+from wavelane.grammar import Grammar
+from wavelane.session.endpoint import samples as to_samples
 from wavelane.session.gate import Action, Close, Feed, Gate, NoText, Offset, Onset, Open, OpenGate, Pause, SpeechGate
-from wavelane.session.options import SessionOptions
+from wavelane.session.options import SessionOptions, decoding_of
 from wavelane.session.recognition import Mark, Recognition
 from wavelane.spec import ModelSpec
 from wavelane.vad.base import DeferredDetector, Detector
@@ -25,19 +28,31 @@ class Lane:
         options: effective options.
         detector: finds speech; None recognises everything.
         out: where events go.
+        grammar: what the options say that may be said.
     """
 
     def __init__(
-        self, channel: int, spec: ModelSpec, options: SessionOptions, detector: Detector | None, out: list[Event]
+        self,
+        channel: int,
+        spec: ModelSpec,
+        options: SessionOptions,
+        detector: Detector | None,
+        out: list[Event],
+        grammar: Grammar | None = None,
     ) -> None:
         self._channel = channel
         self._spec = spec
         self._options = options
+        self._grammar = grammar
+        self._decoding = decoding_of(options, spec, grammar, gated=detector is not None)
         self._lookahead = _shortest(options)
         self._told = self._lookahead
         self._out = out
         self._detector = detector
         self._resampler: Resampler | None = None
+        self._front_end = FrontEnd.wanted(options.audio)
+        self._lead = to_samples(options.audio.lead_ms)
+        self._tail = to_samples(options.audio.tail_ms)
         self._held: deque[Samples | Mark] = deque()
         self._taken = 0
         self._gate: Gate = (
@@ -57,11 +72,13 @@ class Lane:
         """Sample clock at the end of the audio received."""
         return self.recognition.received
 
-    def reconfigure(self, options: SessionOptions) -> None:
+    def reconfigure(self, options: SessionOptions, grammar: Grammar | None = None) -> None:
         """Change options; language and a fixed lookahead count from the next stream on."""
         if options.lookahead != self._options.lookahead:
             self._lookahead = _shortest(options)
         self._options = self.recognition.options = options
+        self._grammar = grammar
+        self._decoding = decoding_of(options, self._spec, grammar, gated=self._detector is not None)
         self._gate.endpoint = options.endpoint
         self.retarget(self._lookahead)
 
@@ -83,6 +100,10 @@ class Lane:
         if self._resampler is None:
             self._resampler = Resampler(rate, self._spec.features.sample_rate)
         samples = self._resampler.push(samples)
+        if self._front_end is not None:
+            samples = self._front_end.push(samples)
+            if self._front_end.notes:
+                self._tell(self._front_end)
         if self._held:
             self._offer(samples)
             return
@@ -96,7 +117,11 @@ class Lane:
     def finish(self, mark: Mark) -> None:
         """Finalise all audio taken: the tail of the stream is due at once. ``mark`` is FLUSH or END."""
         if self._resampler is not None:
-            self._offer(self._resampler.flush())
+            rest = self._resampler.flush()
+            if self._front_end is not None:
+                rest = np.concatenate((self._front_end.push(rest), self._front_end.flush()))
+                self._tell(self._front_end)
+            self._offer(rest)
         self._offer(mark)
 
     def receive(self, result: StepResult) -> None:
@@ -157,7 +182,8 @@ class Lane:
                     if windows := self._framer.push(samples):
                         self._send(windows)
                 case Open(at):
-                    self._base = self._sent_to = at
+                    self._base = at - self._lead
+                    self._sent_to = at
                     self._framer = Framer(
                         self._spec.features,
                         subsampling=self._spec.subsampling,
@@ -165,10 +191,13 @@ class Lane:
                         lead=self._spec.lead,
                     )
                     self._prompt = self._spec.prompt(self._options.language)
+                    self.recognition.grammars.append(self._grammar)
                     self.recognition.mark(Mark.OPEN, at)
-                case Close():
+                    self._send(self._framer.push(np.zeros(self._lead, np.float32)))
+                case Close(at, cut):
                     assert self._framer is not None
-                    self._send(self._framer.finish())
+                    tail = self._framer.push(np.zeros(self._tail, np.float32)) if cut else []
+                    self._send([*tail, *self._framer.finish()], at)
                     self._framer = None
                 case Onset(at):
                     self._out.append(SpeechStarted(channel=self._channel, at=at))
@@ -184,12 +213,31 @@ class Lane:
         bounds = self._options.lookahead_bounds
         return lookahead if bounds is None else min(max(lookahead, bounds[0]), bounds[1])
 
-    def _send(self, windows: list[Window]) -> None:
+    def _tell(self, front_end: FrontEnd) -> None:
+        for at, change in front_end.notes:
+            self._out.append(
+                AudioIssue(
+                    channel=self._channel,
+                    at=at,
+                    problem=change.problem,
+                    active=change.active,
+                    level_dbfs=change.level,
+                    clipped=change.clipped,
+                )
+            )
+        front_end.notes.clear()
+
+    def _send(self, windows: list[Window], until: int | None = None) -> None:
+        """Make chunks of windows; the audio of the stream ends at ``until``, where that is known."""
         bounds = self._options.lookahead_bounds
         for window in windows:
             if bounds is not None and window.lookahead != self._told:
                 self._out.append(LookaheadChanged(channel=self._channel, at=self._sent_to, lookahead=window.lookahead))
             self._told = window.lookahead
+            # The silence put before and behind the audio takes no time.
+            end = max(self._sent_to, self._base + window.end)
+            if until is not None:
+                end = min(end, until)
             chunk = Chunk(
                 lane=self._channel,
                 sequence=self._sequence,
@@ -200,7 +248,8 @@ class Lane:
                 lookahead=window.lookahead,
                 bounds=bounds,
                 prompt=self._prompt,
-                end=self._base + window.end,
+                end=end,
+                decoding=self._decoding if window.start else None,
             )
             self._sequence += 1
             self._sent_to = chunk.end

@@ -5,13 +5,22 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from wavelane.audio.enhance.options import AudioOptions
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import CLOCK_RATE
+from wavelane.grammar import Grammar
 from wavelane.spec import ModelSpec
 from wavelane.text.options import TextOptions
-from wavelane.work import FusionRequest
+from wavelane.work import Decoding, FusionRequest
 
 NO_LM = "off"
 """In place of the name of a language model."""
+
+DEFAULT_BEAM = 8
+"""Hypotheses of a beam search that does not say how many."""
+
+LEAST_SETTLE, MOST_SETTLE = 2, 8
+"""Encoder frames of silence in which a beam search settles: as many as the utterance's silence has, within these."""
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
 VadKind = Literal["webrtc", "silero", "off"]
@@ -51,6 +60,22 @@ class VadOptions(_Options):
     """Silence shorter than this does not count as a pause (ms)."""
     pre_roll_ms: Annotated[int, Field(ge=0, le=2_000)] = 300
     """Audio before the onset that is recognised too (ms)."""
+
+
+class DecodingOptions(_Options):
+    """How the best words are searched for."""
+
+    method: Literal["greedy", "beam"] = "greedy"
+    """``greedy`` follows the best piece of each moment; ``beam`` keeps the best few beginnings of the utterance, which
+    finds better words with a language model and has alternatives."""
+    beam: Annotated[int, Field(ge=2, le=64)] | None = None
+    """Beginnings that a beam keeps, at most as many as the server allows (setting engine.max_beam). None: 8."""
+
+    @model_validator(mode="after")
+    def _beam_needs_its_method(self) -> "DecodingOptions":
+        if self.beam is not None and self.method != "beam":
+            raise ValueError("beam is of no use to greedy search: set method to beam, or leave beam out")
+        return self
 
 
 class Hotword(_Options):
@@ -97,13 +122,21 @@ class SessionOptions(_Options):
     words: bool = True
     """Send words with times and confidences in partials and finals."""
     alternatives: Annotated[int, Field(ge=1, le=30)] = 1
-    """Hypotheses per final; more than one needs a decoder that has them."""
+    """Hypotheses per final, at most; more than one needs ``decoding.method`` beam."""
     lm: str | None = None
     """Language model by name, one of those that the server has, or ``off``. None: the model's default."""
     lm_weight: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
     """Scale of the language model's scores. None: the one that suits it."""
     hotwords: Annotated[tuple[HotwordOption, ...], Field(max_length=100_000)] = ()
     """Phrases to favour: names, places, products. At most as many as the server allows (setting lm.max_hotwords)."""
+    grammar: Annotated[str, Field(min_length=1)] | None = None
+    """What may be said, and what it means: a grammar in JSGF (text that begins with ``#JSGF``), or the name of one that
+    the server has. Finals then have an ``intent``."""
+    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,128}$")] | None = None
+    """Key of a user's profile that the server keeps: its hotwords and replacements are added to the session's, and
+    corrections are stored with it."""
+    decoding: DecodingOptions = DecodingOptions()
+    audio: AudioOptions = AudioOptions()
     vad: VadOptions = VadOptions()
     endpoint: EndpointOptions = EndpointOptions()
     text: TextOptions = TextOptions()
@@ -132,6 +165,7 @@ MUTABLE = (
     "lm",
     "lm_weight",
     "hotwords",
+    "grammar",
     "endpoint",
     "text",
 )
@@ -159,6 +193,10 @@ def parse_options(values: object, base: SessionOptions | None = None) -> Session
     if values.get("lookahead", "auto") != "auto":
         # Who asks for a fixed lookahead does not want the bounds of the server's auto.
         merged |= {name: values.get(name) for name in ("lookahead_min", "lookahead_max")}
+    decoding = values.get("decoding")
+    if isinstance(decoding, dict) and decoding.get("method") == "greedy":
+        # Who asks for greedy search does not want the server's beam, nor what it is good for.
+        merged |= {"decoding": {"beam": None, **decoding}, "alternatives": values.get("alternatives", 1)}
     if values.get("lm") == NO_LM:
         # Who turns the language model off does not want the weight of the one before.
         merged |= {"lm_weight": values.get("lm_weight")}
@@ -197,6 +235,40 @@ def fusion_request(options: SessionOptions, spec: ModelSpec) -> FusionRequest | 
         lm_weight=options.lm_weight,
         hotwords=tuple((hotword.phrase, hotword.boost) for hotword in options.hotwords),
     )
+
+
+def decoding_of(
+    options: SessionOptions, spec: ModelSpec, grammar: Grammar | None = None, *, gated: bool = False
+) -> Decoding | None:
+    """How effective options have streams searched; None: greedily, with nothing added.
+
+    Args:
+        options: of the session.
+        spec: of the model.
+        grammar: that the options name.
+        gated: a detector ends streams where the user is silent.
+    """
+    if grammar is not None and spec.constrained:
+        # A detector knows better where a sentence ends than a model that may have missed a word.
+        settle = MOST_SETTLE if gated else _settle(options, spec)
+        return Decoding(beam=1, settle=settle, grammar=grammar.text)
+    fusion = fusion_request(options, spec)
+    beam = options.decoding.beam or 1
+    if beam == 1 and fusion is None:
+        return None
+    # Hypotheses may differ in their pieces alone: all are asked for, so that enough texts are among them.
+    return Decoding(
+        beam=beam,
+        alternatives=beam if options.alternatives > 1 else 1,
+        settle=_settle(options, spec),
+        fusion=fusion,
+    )
+
+
+def _settle(options: SessionOptions, spec: ModelSpec) -> int:
+    # An utterance's silence is never over before the search has settled in it.
+    settle = options.endpoint.silence_ms * CLOCK_RATE // 1000 // spec.frame_samples
+    return min(max(settle, LEAST_SETTLE), MOST_SETTLE)
 
 
 def describe(error: ValidationError) -> str:

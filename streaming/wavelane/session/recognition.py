@@ -5,14 +5,17 @@ mark (speech opened, paused, flushed, ended) set behind chunks that are still wi
 That is why the same bytes give the same finals however they are split and however fast they come.
 """
 
+import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from wavelane.decode.words import WordBuilder
-from wavelane.events import Alternative, Endpoint, Event, Final, FinalReason, Partial
-from wavelane.session.endpoint import far_too_long, silence_rule, too_long
+from wavelane.events import Alternative, Endpoint, Event, Final, FinalReason, Intent, Partial, Word
+from wavelane.grammar import Grammar
+from wavelane.grammar.words import split_words
+from wavelane.session.endpoint import far_too_long, samples, silence_rule, too_long
 from wavelane.session.options import SessionOptions
+from wavelane.session.utterance import Utterance
 from wavelane.spec import ModelSpec
 from wavelane.text.formatter import Formatted, Formatter, Style
 from wavelane.work import StepResult, Token
@@ -44,18 +47,6 @@ class _Marked:
     at: int
 
 
-class _Utterance:
-    def __init__(self, index: int, start: int, spec: ModelSpec) -> None:
-        self.index = index
-        self.start = start
-        self.builder = WordBuilder(spec.vocabulary, spec.frame_samples)
-        self.has_text = False
-
-    def add(self, token: Token, base: int) -> None:
-        self.builder.add(token, base)
-        self.has_text = True
-
-
 def _formatter(options: SessionOptions, spec: ModelSpec) -> Formatter | None:
     style = Style.of(options.text, spec.vocabulary)
     return None if style is None else Formatter(style)
@@ -81,11 +72,16 @@ class Recognition:
         self._gated = gated
         self._out = out
         self._pending: deque[_Sent | _Marked] = deque()
-        self._utterance: _Utterance | None = None
+        self._utterance: Utterance | None = None
+        self._tentative: tuple[Token, ...] = ()
+        self._unsettled = False
+        self._cut = False  # an utterance was cut within the segment of the search that goes on
         self._text = options.text
         self._formatter = _formatter(options, spec)
         self._count = 0
+        self._lead = samples(options.audio.lead_ms)
         self._base = 0
+        self._told = 0  # sample clock at the end of the newest word of a final
         self._silent_since = 0
         self._silence_reported = False
         self.received = 0
@@ -96,6 +92,10 @@ class Recognition:
         self.flushed: deque[int] = deque()
         """Positions of flushes that are done, for the session to collect."""
         self.ended = False
+        self.grammars: deque[Grammar | None] = deque()
+        """Of streams that are open and whose :attr:`Mark.OPEN` was not taken yet."""
+        self._grammar: Grammar | None = None
+        self._fit = 0.0  # score of the newest sentence that a search in the grammar has found
 
     @property
     def lag_ms(self) -> int:
@@ -129,16 +129,68 @@ class Recognition:
         assert isinstance(sent, _Sent), "a result without a chunk"
         self._decided = max(self._decided, sent.end)
         self.processed = max(self.processed, sent.end)
-        for token in result.tokens:
-            self._add(token)
-        if result.tokens and self.options.partials and self._utterance is not None:
-            self._partial(self._utterance)
+        self._take(self._placed(result, sent.end))
         self._rules()
         self._drain()
+
+    def _placed(self, result: StepResult, end: int) -> StepResult:
+        """The result with no piece in the silence that was put before and behind the audio, which ends at ``end``."""
+        size = self._spec.frame_samples
+        oldest = -(-self._lead // size)
+        newest = (end - self._base - 1) // size if result.last else None
+        pieces = (*result.tokens, *result.tentative, *(token for way in result.alternatives for token in way.tokens))
+        if all(oldest <= token.frame and (newest is None or token.frame <= newest) for token in pieces):
+            return result
+
+        def placed(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+            frames = [max(oldest, token.frame if newest is None else min(token.frame, newest)) for token in tokens]
+            return tuple(replace(token, frame=frame) for token, frame in zip(tokens, frames, strict=True))
+
+        return replace(
+            result,
+            tokens=placed(result.tokens),
+            tentative=placed(result.tentative),
+            alternatives=tuple(replace(way, tokens=placed(way.tokens)) for way in result.alternatives),
+        )
+
+    def _take(self, result: StepResult) -> None:
+        opened = self._count + (self._utterance is None)
+        for token in result.tokens:
+            self._add(token)
+        changed = bool(result.tokens) or result.tentative != self._tentative
+        self._unsettled = result.unsettled
+        self._expect(result.tentative)
+        utterance = self._utterance
+        if result.alternatives:
+            # Where this very result was cut, its alternatives are of neither utterance.
+            if utterance is not None and self._count <= opened:
+                utterance.settle(result.alternatives, self._base)
+            if result.alternatives[0].tokens:
+                self._fit = result.alternatives[0].score
+            self._cut = False
+        if utterance is not None and changed and self.options.partials:
+            self._partial(utterance)
+
+    def _expect(self, tentative: tuple[Token, ...]) -> None:
+        """Pieces that may still change take the place of those before."""
+        self._tentative = tentative
+        if tentative:
+            self._open(self._base + tentative[0].frame * self._spec.frame_samples)
+        if self._utterance is not None:
+            self._utterance.tentative = tuple((token, self._base) for token in tentative)
+
+    def _believe(self) -> None:
+        """The stream is over: what was said last stands."""
+        if self._tentative:
+            tentative = self._tentative
+            self._expect(())
+            for token in tentative:
+                self._add(token)
 
     def abandon(self) -> None:
         """No more results will come: the open utterance is closed with what is known."""
         self._pending.clear()
+        self._believe()
         if self._utterance is not None:
             self._close("failure", self.processed)
         self.ended = True
@@ -149,12 +201,16 @@ class Recognition:
             self._apply(item.mark, item.at)
 
     def _apply(self, mark: Mark, at: int) -> None:
+        if mark is not Mark.SPEECH:
+            self._believe()
         utterance = self._utterance
         self._decided = max(self._decided, at)
         self.processed = max(self.processed, at)
         match mark:
             case Mark.OPEN:
-                self._base = at
+                self._base = at - self._lead
+                self._unsettled = self._cut = False
+                self._grammar = self.grammars.popleft() if self.grammars else None
                 self._silent_since = max(self._silent_since, at)
             case Mark.SPEECH:
                 self._open(at)
@@ -173,12 +229,22 @@ class Recognition:
                 else:
                     self.ended = True
 
-    def _open(self, at: int) -> _Utterance:
+    def _open(self, at: int) -> Utterance:
         if self._utterance is None:
             if self._text != self.options.text:
                 self._text = self.options.text
                 self._formatter = _formatter(self.options, self._spec)
-            self._utterance = _Utterance(self._count, at, self._spec)
+            most = self.options.alternatives
+            lookahead = self.options.lookahead
+            self._utterance = Utterance(
+                self._count,
+                at,
+                self._spec,
+                most=most if most == 1 else 2 * most,
+                within=self._cut,
+                lookahead=lookahead if isinstance(lookahead, int) else self._spec.default_lookahead,
+                floor=max(self._told, self._base + self._lead),
+            )
             self._count += 1
         return self._utterance
 
@@ -187,11 +253,11 @@ class Recognition:
         utterance = self._utterance
         if (
             utterance is not None
-            and utterance.has_text
             and too_long(self.options.endpoint, at - utterance.start)
-            and utterance.builder.opens_word(token)
+            and utterance.opens_word(token)
         ):
             self._close("max_utterance", at)
+            self._cut = True
         self._open(at).add(token, self._base)
         self._silent_since = at + self._spec.frame_samples
         self._silence_reported = False
@@ -201,7 +267,8 @@ class Recognition:
         endpoint = self.options.endpoint
         if utterance is not None and far_too_long(endpoint, self._decided - utterance.start):
             self._close("max_utterance", self._decided)
-        elif not self._gated:
+            self._cut = self._unsettled
+        elif not (self._gated or self._unsettled):
             has_text = utterance is not None and utterance.has_text
             reason = silence_rule(endpoint, self._decided - self._silent_since, has_text)
             if reason == "silence" or (reason == "no_text" and not self._silence_reported):
@@ -209,13 +276,13 @@ class Recognition:
                 self._open(self._silent_since)
                 self._close(reason, self._decided)
 
-    def _partial(self, utterance: _Utterance) -> None:
-        text = utterance.builder.text
-        words = utterance.builder.words() if self.options.words or self._formatter is not None else ()
-        shown = Formatted(text, len(text), words)
+    def _partial(self, utterance: Utterance) -> None:
+        builder = utterance.shown()
+        words = builder.words() if self.options.words or self._formatter is not None else ()
+        shown = Formatted(builder.text, len(utterance.builder.text), words)
         if self._formatter is not None:
-            # The last word may still grow.
-            shown = self._formatter.partial(words, max(0, len(words) - 1))
+            # The last word of those that stand may still grow.
+            shown = self._formatter.partial(words, max(0, utterance.builder.count - 1))
         self._out.append(
             Partial(
                 channel=self._channel,
@@ -233,29 +300,57 @@ class Recognition:
         utterance = self._utterance
         assert utterance is not None, "no utterance to close"
         self._utterance = None
+        others = utterance.others()
         words = utterance.builder.words()
-        confidence = round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0
         if reason not in ("flush", "end", "failure"):
             self._out.append(Endpoint(channel=self._channel, utterance=utterance.index, at=at, reason=reason))
-        text = utterance.builder.text
-        shown = Formatted(text, len(text), words)
+        heard = [(utterance.builder.text, words, utterance.score)]
+        heard += [(builder.text, builder.words(), score) for builder, score in others]
+        shown = [Formatted(text, len(text), spoken) for text, spoken, _ in heard]
         if self._formatter is not None:
-            (shown,) = self._formatter.final(words, cut=reason == "max_utterance")
-        best = Alternative(
-            text=shown.text,
-            confidence=confidence,
-            words=shown.words if self.options.words else (),
-            spoken=text if shown.text != text else "",
-        )
+            cut = reason == "max_utterance"
+            shown = self._formatter.final(words, [spoken for _, spoken, _ in heard[1:]], cut=cut)
+        if words:
+            self._told = words[-1].end
+        alternatives = [self._alternative(form, *rest) for form, rest in zip(shown, heard, strict=True)]
         self._out.append(
             Final(
                 channel=self._channel,
                 utterance=utterance.index,
-                alternatives=(best,),
+                alternatives=tuple(alternatives[: self.options.alternatives]),
                 start=words[0].start if words else utterance.start,
                 end=words[-1].end if words else max(at, utterance.start),
                 processed=self.processed,
                 lag_ms=self.lag_ms,
                 reason=reason,
+                intent=self._intent([(text, spoken) for text, spoken, _ in heard]),
             )
+        )
+
+    def _intent(self, heard: list[tuple[str, tuple[Word, ...]]]) -> Intent | None:
+        """What the best of several hypotheses means by the grammar."""
+        grammar = self._grammar
+        if grammar is None:
+            return None
+        if self._spec.constrained:
+            # The search has found nothing but sentences of the grammar.
+            text = " ".join(split_words(heard[0][0]))
+            if not text or (reading := grammar.read(text)) is None:
+                return None
+            return Intent(name=reading.intent, slots=reading.slots, score=round(math.exp(self._fit), 4), sentence=text)
+        ways = [grammar.understand([(word.text, word.confidence) for word in words]) for _, words in heard]
+        best = max((way for way in ways if way is not None), key=lambda way: way.score, default=None)
+        if best is None:
+            return None
+        return Intent(
+            name=best.reading.intent, slots=best.reading.slots, score=round(best.score, 4), sentence=best.sentence
+        )
+
+    def _alternative(self, form: Formatted, text: str, words: tuple[Word, ...], score: float | None) -> Alternative:
+        return Alternative(
+            text=form.text,
+            confidence=round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0,
+            words=form.words if self.options.words else (),
+            score=score,
+            spoken=text if form.text != text else "",
         )

@@ -15,9 +15,18 @@ from wavelane.audio.decoder import AudioDecoder, DecoderLimits, open_decoder
 from wavelane.audio.pcm import Block
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Flushed
+from wavelane.grammar import Grammar, GrammarLibrary
+from wavelane.grammar.pieces import spell_automaton
 from wavelane.lm.spelling import speller
 from wavelane.session.lane import Lane
-from wavelane.session.options import NO_LM, SessionOptions, reconfigure
+from wavelane.session.options import (
+    DEFAULT_BEAM,
+    NO_LM,
+    DecodingOptions,
+    SessionOptions,
+    fusion_request,
+    reconfigure,
+)
 from wavelane.session.recognition import Mark
 from wavelane.spec import ModelSpec
 from wavelane.text.formatter import LANGUAGE
@@ -51,6 +60,7 @@ class Session:
         spec: of the model.
         limits: bounds on what a container may decode to.
         max_hotwords: most phrases that a client may favour.
+        grammars: that the options may name.
         detectors: makes one detector per lane.
 
     Raises:
@@ -64,18 +74,22 @@ class Session:
         *,
         limits: DecoderLimits | None = None,
         max_hotwords: int = 5_000,
+        grammars: GrammarLibrary = GrammarLibrary(),  # noqa: B008 - never changes
         detectors: DetectorFactory = make_detector,
     ) -> None:
         self.options = _effective(options, spec, max_hotwords)
         self._spec = spec
         self._max_hotwords = max_hotwords
+        self._grammars = grammars
+        grammar = _grammar(self.options, spec, grammars)
         self._events: list[Event] = []
         self._decoder: AudioDecoder = open_decoder(
             options.encoding, sample_rate=options.sample_rate, channels=options.channels, limits=limits
         )
         count = options.channels if options.channel == "separate" else 1
         self._lanes = [
-            Lane(channel, spec, self.options, detectors(self.options), self._events) for channel in range(count)
+            Lane(channel, spec, self.options, detectors(self.options), self._events, grammar)
+            for channel in range(count)
         ]
         self._mono = count == 1 and options.channel in ("mix", "separate", 0)
         self._inputs: deque[tuple[Iterator[Block], Mark | None]] = deque()
@@ -195,9 +209,11 @@ class Session:
         Raises:
             WavelaneError: INVALID_CONFIG; nothing is changed.
         """
-        self.options = _effective(reconfigure(self.options, values), self._spec, self._max_hotwords)
+        options = _effective(reconfigure(self.options, values), self._spec, self._max_hotwords)
+        grammar = _grammar(options, self._spec, self._grammars)
+        self.options = options
         for lane in self._lanes:
-            lane.reconfigure(self.options)
+            lane.reconfigure(options, grammar)
         return self.options
 
     def receive_lookahead(self, lookahead: int) -> None:
@@ -319,8 +335,14 @@ def _effective(options: SessionOptions, spec: ModelSpec, max_hotwords: int) -> S
     language = options.language
     if language is not None and language not in known:
         raise refuse(f"language: {spec.name} knows {', '.join(known)}, not {language!r}")
-    if options.alternatives > 1:
-        raise refuse("alternatives: the greedy decoder has one hypothesis; ask for 1")
+    decoding = _decoding(options, spec)
+    if options.alternatives > (decoding.beam or 1):
+        raise refuse(
+            f"alternatives: {options.alternatives} are more than the {decoding.beam} hypotheses of the search; set "
+            "decoding.beam to at least as many, or ask for less"
+            if decoding.beam
+            else "alternatives: the greedy decoder has one hypothesis; ask for 1, or set decoding.method to beam"
+        )
     if isinstance(options.channel, int) and options.encoding != "container" and options.channel >= options.channels:
         raise refuse(f"channel: there is no channel {options.channel} in {options.channels}; they count from 0")
     if options.encoding == "container" and options.channel == "separate" and options.channels == 1:
@@ -328,7 +350,9 @@ def _effective(options: SessionOptions, spec: ModelSpec, max_hotwords: int) -> S
     _check_text(options, spec)
     lm = _language_model(options, spec)
     _check_hotwords(options, spec, max_hotwords)
-    effective = options.model_copy(update={"model": spec.name, "lm": lm, **lookaheads})
+    effective = options.model_copy(update={"model": spec.name, "lm": lm, "decoding": decoding, **lookaheads})
+    if spec.max_beam == 0 and fusion_request(effective, spec) is not None:
+        raise refuse("hotwords and lm: this server's search takes neither with this model; leave them out")
     if (bounds := effective.lookahead_bounds) is not None and bounds[0] > bounds[1]:
         raise refuse(f"lookahead_min: {bounds[0]} is more than lookahead_max, {bounds[1]}")
     return effective
@@ -341,6 +365,48 @@ def _lookaheads(options: SessionOptions, spec: ModelSpec) -> dict[str, int | str
     longest = max(spec.lookaheads) if options.lookahead_max is None else options.lookahead_max
     shortest = min(spec.default_lookahead, longest) if options.lookahead_min is None else options.lookahead_min
     return {"lookahead": "auto", "lookahead_min": shortest, "lookahead_max": longest}
+
+
+def _decoding(options: SessionOptions, spec: ModelSpec) -> DecodingOptions:
+    """The search, with the beam that there is where none is asked for."""
+    decoding = options.decoding
+    if decoding.method == "greedy":
+        return decoding
+    if spec.max_beam < 2:
+        reason = "setting engine.max_beam is 1" if spec.max_beam == 1 else f"it cannot with {spec.name}"
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG, f"decoding.method: this server has no beam search ({reason}); choose greedy"
+        )
+    if decoding.beam is not None and decoding.beam > spec.max_beam:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"decoding.beam: {decoding.beam} is more than this server's limit of {spec.max_beam} (setting "
+            "engine.max_beam)",
+        )
+    return DecodingOptions(method="beam", beam=decoding.beam or min(DEFAULT_BEAM, spec.max_beam))
+
+
+def _grammar(options: SessionOptions, spec: ModelSpec, grammars: GrammarLibrary) -> Grammar | None:
+    """The grammar of effective options, if the model can spell it and nothing else contradicts it."""
+    if options.grammar is None:
+        return None
+    grammar = grammars.find(options.grammar)
+    if spec.constrained:
+        others = {
+            "decoding.method": options.decoding.method != "greedy",
+            "alternatives": options.alternatives > 1,
+            "hotwords": bool(options.hotwords),
+            "lm": options.lm not in (None, NO_LM, spec.default_lm),
+            "lm_weight": options.lm_weight is not None,
+        }
+        if useless := [name for name, asked in others.items() if asked]:
+            raise WavelaneError(
+                ErrorCode.INVALID_CONFIG,
+                f"{', '.join(useless)}: of no effect with a grammar, whose best sentence is searched for as a whole; "
+                "leave them out, or the grammar",
+            )
+        spell_automaton(grammar.automaton, speller(spec.vocabulary))
+    return grammar
 
 
 def _check_text(options: SessionOptions, spec: ModelSpec) -> None:

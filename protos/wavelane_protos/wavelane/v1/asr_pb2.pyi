@@ -23,11 +23,32 @@ class VadKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SILERO: _ClassVar[VadKind]
     OFF: _ClassVar[VadKind]
 
+class SearchMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEARCH_METHOD_UNSPECIFIED: _ClassVar[SearchMethod]
+    GREEDY: _ClassVar[SearchMethod]
+    BEAM: _ClassVar[SearchMethod]
+
 class Profanity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PROFANITY_UNSPECIFIED: _ClassVar[Profanity]
     KEEP: _ClassVar[Profanity]
     MASK: _ClassVar[Profanity]
+
+class Gain(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GAIN_UNSPECIFIED: _ClassVar[Gain]
+    GAIN_OFF: _ClassVar[Gain]
+    GAIN_AUTO: _ClassVar[Gain]
+
+class NoiseSuppression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NOISE_SUPPRESSION_UNSPECIFIED: _ClassVar[NoiseSuppression]
+    NOISE_SUPPRESSION_OFF: _ClassVar[NoiseSuppression]
+    NOISE_SUPPRESSION_LOW: _ClassVar[NoiseSuppression]
+    NOISE_SUPPRESSION_MODERATE: _ClassVar[NoiseSuppression]
+    NOISE_SUPPRESSION_HIGH: _ClassVar[NoiseSuppression]
+    NOISE_SUPPRESSION_VERY_HIGH: _ClassVar[NoiseSuppression]
 
 class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -38,6 +59,13 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_FLUSH: _ClassVar[Reason]
     REASON_END: _ClassVar[Reason]
     REASON_FAILURE: _ClassVar[Reason]
+
+class AudioProblem(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIO_PROBLEM_UNSPECIFIED: _ClassVar[AudioProblem]
+    CLIPPING: _ClassVar[AudioProblem]
+    NO_SIGNAL: _ClassVar[AudioProblem]
+    TOO_QUIET: _ClassVar[AudioProblem]
 ENCODING_UNSPECIFIED: Encoding
 LINEAR16: Encoding
 FLOAT32: Encoding
@@ -48,9 +76,21 @@ VAD_KIND_UNSPECIFIED: VadKind
 WEBRTC: VadKind
 SILERO: VadKind
 OFF: VadKind
+SEARCH_METHOD_UNSPECIFIED: SearchMethod
+GREEDY: SearchMethod
+BEAM: SearchMethod
 PROFANITY_UNSPECIFIED: Profanity
 KEEP: Profanity
 MASK: Profanity
+GAIN_UNSPECIFIED: Gain
+GAIN_OFF: Gain
+GAIN_AUTO: Gain
+NOISE_SUPPRESSION_UNSPECIFIED: NoiseSuppression
+NOISE_SUPPRESSION_OFF: NoiseSuppression
+NOISE_SUPPRESSION_LOW: NoiseSuppression
+NOISE_SUPPRESSION_MODERATE: NoiseSuppression
+NOISE_SUPPRESSION_HIGH: NoiseSuppression
+NOISE_SUPPRESSION_VERY_HIGH: NoiseSuppression
 REASON_UNSPECIFIED: Reason
 REASON_SILENCE: Reason
 REASON_NO_TEXT: Reason
@@ -58,22 +98,40 @@ REASON_MAX_UTTERANCE: Reason
 REASON_FLUSH: Reason
 REASON_END: Reason
 REASON_FAILURE: Reason
+AUDIO_PROBLEM_UNSPECIFIED: AudioProblem
+CLIPPING: AudioProblem
+NO_SIGNAL: AudioProblem
+TOO_QUIET: AudioProblem
 
 class StreamRequest(_message.Message):
-    __slots__ = ("configure", "reconfigure", "audio", "flush", "end", "keepalive")
+    __slots__ = ("configure", "reconfigure", "audio", "flush", "end", "keepalive", "correct")
     CONFIGURE_FIELD_NUMBER: _ClassVar[int]
     RECONFIGURE_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     FLUSH_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     KEEPALIVE_FIELD_NUMBER: _ClassVar[int]
+    CORRECT_FIELD_NUMBER: _ClassVar[int]
     configure: Configure
     reconfigure: Reconfigure
     audio: bytes
     flush: Flush
     end: End
     keepalive: KeepAlive
-    def __init__(self, configure: _Optional[_Union[Configure, _Mapping]] = ..., reconfigure: _Optional[_Union[Reconfigure, _Mapping]] = ..., audio: _Optional[bytes] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ...) -> None: ...
+    correct: Correct
+    def __init__(self, configure: _Optional[_Union[Configure, _Mapping]] = ..., reconfigure: _Optional[_Union[Reconfigure, _Mapping]] = ..., audio: _Optional[bytes] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., keepalive: _Optional[_Union[KeepAlive, _Mapping]] = ..., correct: _Optional[_Union[Correct, _Mapping]] = ...) -> None: ...
+
+class Correct(_message.Message):
+    __slots__ = ("channel", "utterance", "was", "should_be")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_FIELD_NUMBER: _ClassVar[int]
+    WAS_FIELD_NUMBER: _ClassVar[int]
+    SHOULD_BE_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    utterance: int
+    was: str
+    should_be: str
+    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., was: _Optional[str] = ..., should_be: _Optional[str] = ...) -> None: ...
 
 class Flush(_message.Message):
     __slots__ = ()
@@ -102,6 +160,14 @@ class VadOptions(_message.Message):
     min_silence_ms: int
     pre_roll_ms: int
     def __init__(self, kind: _Optional[_Union[VadKind, str]] = ..., mode: _Optional[int] = ..., threshold: _Optional[float] = ..., min_speech_ms: _Optional[int] = ..., min_silence_ms: _Optional[int] = ..., pre_roll_ms: _Optional[int] = ...) -> None: ...
+
+class DecodingOptions(_message.Message):
+    __slots__ = ("method", "beam")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    BEAM_FIELD_NUMBER: _ClassVar[int]
+    method: SearchMethod
+    beam: int
+    def __init__(self, method: _Optional[_Union[SearchMethod, str]] = ..., beam: _Optional[int] = ...) -> None: ...
 
 class EndpointOptions(_message.Message):
     __slots__ = ("silence_ms", "no_text_ms", "max_utterance_ms", "enabled")
@@ -158,6 +224,22 @@ class TextOptions(_message.Message):
     replace: Replacements
     def __init__(self, itn: _Optional[bool] = ..., punctuation: _Optional[bool] = ..., capitals: _Optional[bool] = ..., profanity: _Optional[_Union[Profanity, str]] = ..., verbatim: _Optional[bool] = ..., replace: _Optional[_Union[Replacements, _Mapping]] = ...) -> None: ...
 
+class AudioOptions(_message.Message):
+    __slots__ = ("gain", "remove_dc", "noise_suppression", "report", "lead_ms", "tail_ms")
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_DC_FIELD_NUMBER: _ClassVar[int]
+    NOISE_SUPPRESSION_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    LEAD_MS_FIELD_NUMBER: _ClassVar[int]
+    TAIL_MS_FIELD_NUMBER: _ClassVar[int]
+    gain: Gain
+    remove_dc: bool
+    noise_suppression: NoiseSuppression
+    report: bool
+    lead_ms: int
+    tail_ms: int
+    def __init__(self, gain: _Optional[_Union[Gain, str]] = ..., remove_dc: _Optional[bool] = ..., noise_suppression: _Optional[_Union[NoiseSuppression, str]] = ..., report: _Optional[bool] = ..., lead_ms: _Optional[int] = ..., tail_ms: _Optional[int] = ...) -> None: ...
+
 class ChannelSelection(_message.Message):
     __slots__ = ("mode", "index")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -175,7 +257,7 @@ class ChannelSelection(_message.Message):
     def __init__(self, mode: _Optional[_Union[ChannelSelection.Mode, str]] = ..., index: _Optional[int] = ...) -> None: ...
 
 class Configure(_message.Message):
-    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "alternatives", "lm", "lm_weight", "hotwords", "vad", "endpoint", "text")
+    __slots__ = ("encoding", "sample_rate", "channels", "channel", "model", "language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "decoding", "alternatives", "lm", "lm_weight", "hotwords", "grammar", "profile", "vad", "endpoint", "text", "audio")
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
@@ -188,13 +270,17 @@ class Configure(_message.Message):
     LOOKAHEAD_MAX_FIELD_NUMBER: _ClassVar[int]
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    DECODING_FIELD_NUMBER: _ClassVar[int]
     ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
     LM_FIELD_NUMBER: _ClassVar[int]
     LM_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     HOTWORDS_FIELD_NUMBER: _ClassVar[int]
+    GRAMMAR_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
     VAD_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
     encoding: Encoding
     sample_rate: int
     channels: int
@@ -207,17 +293,21 @@ class Configure(_message.Message):
     lookahead_max: int
     partials: bool
     words: bool
+    decoding: DecodingOptions
     alternatives: int
     lm: str
     lm_weight: float
     hotwords: Hotwords
+    grammar: str
+    profile: str
     vad: VadOptions
     endpoint: EndpointOptions
     text: TextOptions
-    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., alternatives: _Optional[int] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
+    audio: AudioOptions
+    def __init__(self, encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., channels: _Optional[int] = ..., channel: _Optional[_Union[ChannelSelection, _Mapping]] = ..., model: _Optional[str] = ..., language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., alternatives: _Optional[int] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., grammar: _Optional[str] = ..., profile: _Optional[str] = ..., vad: _Optional[_Union[VadOptions, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ..., audio: _Optional[_Union[AudioOptions, _Mapping]] = ...) -> None: ...
 
 class Reconfigure(_message.Message):
-    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "lm", "lm_weight", "hotwords", "endpoint", "text")
+    __slots__ = ("language", "lookahead", "lookahead_auto", "lookahead_min", "lookahead_max", "partials", "words", "lm", "lm_weight", "hotwords", "grammar", "endpoint", "text")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_AUTO_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +318,7 @@ class Reconfigure(_message.Message):
     LM_FIELD_NUMBER: _ClassVar[int]
     LM_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     HOTWORDS_FIELD_NUMBER: _ClassVar[int]
+    GRAMMAR_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     language: str
@@ -240,12 +331,13 @@ class Reconfigure(_message.Message):
     lm: str
     lm_weight: float
     hotwords: Hotwords
+    grammar: str
     endpoint: EndpointOptions
     text: TextOptions
-    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, language: _Optional[str] = ..., lookahead: _Optional[int] = ..., lookahead_auto: _Optional[bool] = ..., lookahead_min: _Optional[int] = ..., lookahead_max: _Optional[int] = ..., partials: _Optional[bool] = ..., words: _Optional[bool] = ..., lm: _Optional[str] = ..., lm_weight: _Optional[float] = ..., hotwords: _Optional[_Union[Hotwords, _Mapping]] = ..., grammar: _Optional[str] = ..., endpoint: _Optional[_Union[EndpointOptions, _Mapping]] = ..., text: _Optional[_Union[TextOptions, _Mapping]] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
-    __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed", "lookahead_changed")
+    __slots__ = ("ready", "configured", "speech_started", "speech_stopped", "partial", "endpoint", "final", "flushed", "error", "closed", "lookahead_changed", "audio_issue", "corrected")
     READY_FIELD_NUMBER: _ClassVar[int]
     CONFIGURED_FIELD_NUMBER: _ClassVar[int]
     SPEECH_STARTED_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +349,8 @@ class StreamResponse(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     LOOKAHEAD_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_ISSUE_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     configured: Configured
     speech_started: SpeechStarted
@@ -268,7 +362,21 @@ class StreamResponse(_message.Message):
     error: Error
     closed: Closed
     lookahead_changed: LookaheadChanged
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., speech_stopped: _Optional[_Union[SpeechStopped, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., flushed: _Optional[_Union[Flushed, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ..., lookahead_changed: _Optional[_Union[LookaheadChanged, _Mapping]] = ...) -> None: ...
+    audio_issue: AudioIssue
+    corrected: Corrected
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., speech_started: _Optional[_Union[SpeechStarted, _Mapping]] = ..., speech_stopped: _Optional[_Union[SpeechStopped, _Mapping]] = ..., partial: _Optional[_Union[Partial, _Mapping]] = ..., endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., final: _Optional[_Union[Final, _Mapping]] = ..., flushed: _Optional[_Union[Flushed, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ..., lookahead_changed: _Optional[_Union[LookaheadChanged, _Mapping]] = ..., audio_issue: _Optional[_Union[AudioIssue, _Mapping]] = ..., corrected: _Optional[_Union[Corrected, _Mapping]] = ...) -> None: ...
+
+class Corrected(_message.Message):
+    __slots__ = ("channel", "utterance", "hotword", "stored")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_FIELD_NUMBER: _ClassVar[int]
+    HOTWORD_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    utterance: int
+    hotword: bool
+    stored: bool
+    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., hotword: _Optional[bool] = ..., stored: _Optional[bool] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
     __slots__ = ("name", "languages", "lookaheads", "default_lookahead", "head")
@@ -365,19 +473,21 @@ class Endpoint(_message.Message):
     def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., at: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class Alternative(_message.Message):
-    __slots__ = ("text", "confidence", "words", "spoken")
+    __slots__ = ("text", "confidence", "words", "spoken", "score")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     SPOKEN_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
     text: str
     confidence: float
     words: _containers.RepeatedCompositeFieldContainer[Word]
     spoken: str
-    def __init__(self, text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., spoken: _Optional[str] = ...) -> None: ...
+    score: float
+    def __init__(self, text: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[Word, _Mapping]]] = ..., spoken: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
 
 class Final(_message.Message):
-    __slots__ = ("channel", "utterance", "alternatives", "start", "end", "processed", "lag_ms", "reason")
+    __slots__ = ("channel", "utterance", "alternatives", "start", "end", "processed", "lag_ms", "reason", "intent")
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     UTTERANCE_FIELD_NUMBER: _ClassVar[int]
     ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
@@ -386,6 +496,7 @@ class Final(_message.Message):
     PROCESSED_FIELD_NUMBER: _ClassVar[int]
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    INTENT_FIELD_NUMBER: _ClassVar[int]
     channel: int
     utterance: int
     alternatives: _containers.RepeatedCompositeFieldContainer[Alternative]
@@ -394,7 +505,28 @@ class Final(_message.Message):
     processed: int
     lag_ms: int
     reason: Reason
-    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., alternatives: _Optional[_Iterable[_Union[Alternative, _Mapping]]] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., processed: _Optional[int] = ..., lag_ms: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ...) -> None: ...
+    intent: Intent
+    def __init__(self, channel: _Optional[int] = ..., utterance: _Optional[int] = ..., alternatives: _Optional[_Iterable[_Union[Alternative, _Mapping]]] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., processed: _Optional[int] = ..., lag_ms: _Optional[int] = ..., reason: _Optional[_Union[Reason, str]] = ..., intent: _Optional[_Union[Intent, _Mapping]] = ...) -> None: ...
+
+class Slot(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class Intent(_message.Message):
+    __slots__ = ("name", "slots", "score", "sentence")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    slots: _containers.RepeatedCompositeFieldContainer[Slot]
+    score: float
+    sentence: str
+    def __init__(self, name: _Optional[str] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ..., score: _Optional[float] = ..., sentence: _Optional[str] = ...) -> None: ...
 
 class LookaheadChanged(_message.Message):
     __slots__ = ("channel", "at", "lookahead")
@@ -405,6 +537,22 @@ class LookaheadChanged(_message.Message):
     at: int
     lookahead: int
     def __init__(self, channel: _Optional[int] = ..., at: _Optional[int] = ..., lookahead: _Optional[int] = ...) -> None: ...
+
+class AudioIssue(_message.Message):
+    __slots__ = ("channel", "at", "problem", "active", "level_dbfs", "clipped")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_DBFS_FIELD_NUMBER: _ClassVar[int]
+    CLIPPED_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    at: int
+    problem: AudioProblem
+    active: bool
+    level_dbfs: float
+    clipped: float
+    def __init__(self, channel: _Optional[int] = ..., at: _Optional[int] = ..., problem: _Optional[_Union[AudioProblem, str]] = ..., active: _Optional[bool] = ..., level_dbfs: _Optional[float] = ..., clipped: _Optional[float] = ...) -> None: ...
 
 class Flushed(_message.Message):
     __slots__ = ("at",)

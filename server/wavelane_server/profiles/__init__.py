@@ -1,0 +1,1 @@
+"""Personal vocabulary: names, places and corrections that belong to one user's sessions."""
