@@ -42,9 +42,14 @@ class Listener:
         words = [word for final, at in self._finals for word in self._words(final, at)]
         latency = {"first_partial": record.first_partial, "final": record.final}
         latency["partial_lag"] = max((lag for _, lag in record.partial_lags), default=None)
+        intents = [final.intent for final, _ in self._finals if final.intent is not None]
+        # A command that was heard in several utterances is what the surest of them means.
+        intent = max(intents, key=lambda intent: intent.score, default=None)
         return Heard(
             text=record.text,
             words=tuple(words),
+            intent=None if intent is None else intent.name,
+            slots={} if intent is None else dict(intent.slots),
             latency={name: value for name, value in latency.items() if value is not None} if self._live else {},
         )
 

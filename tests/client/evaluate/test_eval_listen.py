@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from wavelane.events import Alternative, Closed, Final, Partial, Word
+from wavelane.events import Alternative, Closed, Final, Intent, Partial, Word
 from wavelane_client.evaluate.listen import Listener
 
 
@@ -72,3 +74,14 @@ def test_faster_than_real_time_there_are_no_latencies():
     heard = listener.heard(11.0)
     assert (heard.latency, heard.words[0].latency) == ({}, None)
     assert (heard.words[0].start, heard.words[0].end) == (0.0, 0.1)
+
+
+def test_the_surest_intent_is_what_was_meant():
+    listener = listened(live=False)
+    for score, size in ((0.4, "small"), (0.9, "large"), (0.2, "tiny")):
+        intent = Intent(name="order", slots={"size": size}, score=score, sentence="")
+        listener.event(replace(final("a"), intent=intent), 10.2)
+    listener.event(final("b"), 10.3)
+    heard = listener.heard(11.0)
+    assert (heard.intent, heard.slots) == ("order", {"size": "large"})
+    assert Listener(live=False).heard(1.0).intent is None
