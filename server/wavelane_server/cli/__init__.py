@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "Serve recognition over WebSocket, gRPC and HTTP.",
     "transcribe": "Transcribe files or the microphone through a running server.",
     "demo": "Start a server, play a recording into it, and watch the words appear.",
+    "adapt": "Teach a recogniser a domain by text alone.",
     "lm": "Build, mix, convert and measure n-gram language models.",
     "models": "List, fetch, inspect, convert and verify models.",
     "bench": "Measure the engine alone: throughput, streams in real time, the limit of this machine.",
