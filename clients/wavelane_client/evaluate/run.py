@@ -117,7 +117,8 @@ async def evaluate(
 async def _run(job: _Job, settings: Settings, studio: Studio, evaluation: Evaluation) -> Row:
     """One utterance."""
     sent = await asyncio.to_thread(_record, job, studio)
-    options = {**settings.options, **sent.options}
+    # Nobody looks at partials where no latency is measured; finals are the same without.
+    options = {"partials": settings.realtime, **settings.options, **sent.options}
     if job.lookahead is not None:
         options["lookahead"] = job.lookahead
     listener = Listener(live=settings.realtime)
