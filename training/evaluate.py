@@ -26,6 +26,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from wavelane.audio.enhance.chain import whole
+from wavelane.audio.enhance.options import AudioOptions
 from wavelane.decode.words import WordBuilder
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.native_runner import NativeRunner
@@ -185,7 +187,9 @@ def main(
     pairs: dict[tuple[str, int, str], list[tuple[str, str]]] = defaultdict(list)
     hypotheses = []
     for line in track(lines, console=Console(stderr=True)):
-        samples = read_audio(manifest.parent / line["audio_filepath"], loaded.spec.features.sample_rate)
+        samples = whole(
+            AudioOptions(), read_audio(manifest.parent / line["audio_filepath"], loaded.spec.features.sample_rate)
+        )
         for lookahead, backend in itertools.product(lookaheads, backends):
             reference = normalise(line["text"])
             hypothesis = normalise(text_of(loaded, transcribers[backend](samples, lookahead)))

@@ -22,6 +22,10 @@ FIRST = (SPEC.start_frames(1) - 1) * SPEC.features.hop + SPEC.features.right
 """Samples that the first step needs: up to the last one that its last frame depends on."""
 
 
+PLAIN = {"lead_ms": 0, "tail_ms": 0}
+"""No silence around the audio, so that steps can be counted."""
+
+
 class SteppedEncoder(ToyEncoder):
     """Steps lanes only when it is allowed to; what the engine steps for itself is silent, and free."""
 
@@ -77,7 +81,7 @@ async def partial(client: Any) -> dict[str, Any]:
 
 async def test_a_partial_leaves_before_the_next_step_is_made(client: Any, service: Service, encoder: SteppedEncoder):
     """Five chunks wait in the engine; after each step its partial is there while the next step stands still."""
-    await client.configure(vad={"kind": "off"}, lookahead=1)
+    await client.configure(vad={"kind": "off"}, lookahead=1, audio=PLAIN)
     await client.audio(noise(FIRST + 4 * CHUNK))
     encoder.begun = 0
     text = ""
@@ -97,7 +101,7 @@ async def test_a_partial_leaves_before_the_next_step_is_made(client: Any, servic
 
 async def test_a_chunk_is_stepped_when_its_last_sample_is_there(client: Any, encoder: SteppedEncoder):
     """Not when the packet after it comes."""
-    await client.configure(vad={"kind": "off"}, lookahead=1)
+    await client.configure(vad={"kind": "off"}, lookahead=1, audio=PLAIN)
     encoder.allowed.release(2)
     await client.audio(noise(FIRST - 1))
     await client.message({"type": "keepalive"})
@@ -112,7 +116,7 @@ async def test_a_chunk_is_stepped_when_its_last_sample_is_there(client: Any, enc
 
 async def test_an_end_takes_one_step_and_no_company(client: Any, service: Service, encoder: SteppedEncoder):
     """With a detector too: who ends does not wait for the silence that would have ended the utterance."""
-    await client.configure(vad={"kind": "webrtc"}, lookahead=1)
+    await client.configure(vad={"kind": "webrtc"}, lookahead=1, audio=PLAIN)
     rows = service.recognizer.engine.stats.rows
     # Less than a chunk after the pre-roll: everything is left to the end.
     await client.audio(noise(CHUNK // 2))

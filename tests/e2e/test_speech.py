@@ -11,6 +11,8 @@ import pytest
 from support.encode import encode
 from support.server import Server
 from wavelane.audio.decoder import decode_bytes
+from wavelane.audio.enhance.chain import whole
+from wavelane.audio.enhance.options import AudioOptions
 from wavelane.audio.limits import DecoderLimits
 from wavelane.audio.resample import Resampler
 from wavelane.decode.words import WordBuilder
@@ -39,7 +41,7 @@ def read(name: str) -> Samples:
 
 def offline(model: LoadedModel, name: str, lookahead: int) -> str:
     builder = WordBuilder(model.spec.vocabulary, model.spec.frame_samples)
-    for token in transcribe_tokens(model, read(name), lookahead=lookahead):
+    for token in transcribe_tokens(model, whole(AudioOptions(), read(name)), lookahead=lookahead):
         builder.add(token, 0)
     return builder.text
 

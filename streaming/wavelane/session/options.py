@@ -58,7 +58,7 @@ class VadOptions(_Options):
     """Speech shorter than this does not open the gate (ms)."""
     min_silence_ms: Annotated[int, Field(ge=0, le=10_000)] = 300
     """Silence shorter than this does not count as a pause (ms)."""
-    pre_roll_ms: Annotated[int, Field(ge=0, le=2_000)] = 300
+    pre_roll_ms: Annotated[int, Field(ge=0, le=2_000)] = 500
     """Audio before the onset that is recognised too (ms)."""
 
 

@@ -124,3 +124,11 @@ class FrontEnd:
         if self._quality is not None:
             for change in self._quality.push(hop, measurement.rms, self._tracker, speech):
                 self.notes.append(Note(self._clock, change))
+
+
+def whole(options: AudioOptions, samples: Samples) -> Samples:
+    """A whole file [n] as the encoder hears it in a session without a detector, [m]: processed, with its silence."""
+    if (front_end := FrontEnd.wanted(options)) is not None:
+        samples = np.concatenate((front_end.push(samples), front_end.flush()))
+    lead, tail = (np.zeros(ms * 16, np.float32) for ms in (options.lead_ms, options.tail_ms))
+    return np.concatenate((lead, samples, tail))

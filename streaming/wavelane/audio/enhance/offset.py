@@ -3,14 +3,16 @@
 from wavelane.audio.enhance.level import ramp
 from wavelane.work import Samples
 
-_SHARE = 0.3
-"""Share of a hop's mean in the offset, once the first hops are averaged: a time constant of 0.3 s."""
-_LEAST = 0.003
-"""Smaller offsets (-50 dBFS) are left as they are: the pre-emphasis takes 30 dB of them."""
+_SHARE = 0.1
+"""Share of a hop's mean in the offset, once the first hops are averaged: a time constant of one second."""
+_BELIEVED = 3
+"""Hops before the offset is believed: speech and rumble have means of their own."""
+_LEAST = 0.005
+"""Smaller offsets (-46 dBFS) are left as they are: the pre-emphasis takes 30 dB of them."""
 
 
 class OffsetRemoval:
-    """Subtracts the mean of the hops before, moving from one to the next over a hop; the first is not corrected."""
+    """Subtracts the mean of the hops before, moving from one to the next over a hop; the first three are not corrected."""
 
     def __init__(self) -> None:
         self._hops = 0
@@ -31,7 +33,7 @@ class OffsetRemoval:
         """Decide about the next hop by the mean of the one that is over."""
         self._hops += 1
         self._mean += (mean - self._mean) * max(_SHARE, 1.0 / self._hops)
-        wanted = self._mean if abs(self._mean) >= _LEAST else 0.0
+        wanted = self._mean if self._hops >= _BELIEVED and abs(self._mean) >= _LEAST else 0.0
         if not (self._none and wanted == 0.0):
             self.settle()
             self._to = wanted

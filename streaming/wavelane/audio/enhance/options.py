@@ -16,7 +16,7 @@ class AudioOptions(BaseModel):
     """``auto``: speech that is very quiet is amplified, speech that is very loud is attenuated, within a second of
     speech, without delay and without clipping; what lies between is left as it is, bit for bit."""
     remove_dc: bool = True
-    """Take out a constant offset above 0.3 % of full scale, as cheap sound cards add."""
+    """Take out a constant offset above 0.5 % of full scale, as cheap sound cards add."""
     noise_suppression: Suppression = "off"
     """WebRTC's noise suppressor, weakest to strongest (extra ``noise``). It costs words where the model knows noise
     already; for models that do not."""
