@@ -97,3 +97,15 @@ test("a refusal that is not fatal is shown and changes nothing else", () => {
   const state = run(started, ready, error);
   assert.deepEqual([state.notice, state.phase], [{ level: "error", text: "no" }, "running"]);
 });
+
+test("a problem of the audio is told until it is over, and never in place of an error", () => {
+  const issue = (problem, active) => ({ type: "audio_issue", channel: 0, at: 48000, problem, active, level_dbfs: -60, clipped: 0 });
+  const muted = run(started, ready, issue("no_signal", true));
+  assert.match(muted.notice.text, /No sound arrives/);
+  const heard = (state, message) => reduce(state, { type: "message", message, origin: 0 });
+  assert.equal(heard(muted, issue("clipping", false)).notice, muted.notice);
+  assert.equal(heard(muted, issue("no_signal", false)).notice, null);
+  assert.equal(heard(muted, issue("of_a_later_version", true)).notice, muted.notice);
+  const failed = run(started, ready, { type: "error", code: "invalid_config", message: "no", fatal: false });
+  assert.equal(heard(failed, issue("clipping", true)).notice.text, "no");
+});

@@ -11,9 +11,6 @@ import { INITIAL, reduce } from "./state.js";
 import { RecognitionStream } from "./stream.js";
 import { View, element } from "./view.js";
 
-/** A microphone that gives nothing but zeros for so long is switched off somewhere (s). */
-const DEAD_SILENCE_SECONDS = 4;
-
 const view = new View();
 const meter = new Meter(element("meter"));
 
@@ -148,7 +145,6 @@ async function startMicrophone() {
     const opened = await Microphone.open();
     const audio = new MicrophoneSource(opened.sampleRate);
     microphone = opened;
-    let silence = 0;
     await opened.start(
       ({ samples, rms, peak }) => {
         if (state.muted) return;
@@ -156,10 +152,6 @@ async function startMicrophone() {
         if (source === audio) stream?.pump();
         const seconds = samples.length / opened.sampleRate;
         if (meter.add(rms, peak, seconds) && !document.hidden) requestAnimationFrame(() => meter.draw());
-        silence = rms === 0 ? silence + seconds : 0;
-        if (silence > DEAD_SILENCE_SECONDS && silence - seconds <= DEAD_SILENCE_SECONDS) {
-          dispatch({ type: "notice", level: "info", text: "The microphone gives no sound at all. Is it switched off?" });
-        }
       },
       () => {
         dispatch({ type: "notice", level: "error", text: "The microphone was disconnected." });
