@@ -8,7 +8,7 @@ import pytest
 
 from support.server import Server
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import Closed, Event, Failed, Final, Partial
+from wavelane.events import Closed, Event, Final, Partial
 from wavelane_client import connect
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
@@ -72,7 +72,5 @@ async def test_greedy_search_has_neither_scores_nor_alternatives(any_server: Ser
 )
 async def test_what_cannot_be_is_said(any_server: Server, options: dict[str, object], said: str) -> None:
     with pytest.raises(WavelaneError, match=said) as error:
-        async with connect(any_server.ws, **options) as stream:  # type: ignore[arg-type]
-            async for event in stream:
-                assert not isinstance(event, Failed)
+        await heard(any_server.ws, "commands.flac", **options)
     assert error.value.code is ErrorCode.INVALID_CONFIG

@@ -60,7 +60,7 @@ class Pieces:
         opens = np.array([piece.startswith(OPENER) for piece in vocabulary], dtype=np.uint8)
         self._library = search_library()
         self.handle: int = self._library.wavelane_pieces_create(
-            len(texts), _pointer(data, BYTES), _pointer(offsets, LONGS), _pointer(opens, BYTES)
+            len(texts), pointer(data, BYTES), pointer(offsets, LONGS), pointer(opens, BYTES)
         )
 
     def __del__(self) -> None:
@@ -88,21 +88,21 @@ class FusionHandle:
             if part.kind == "word" and lexicon is None:
                 raise ValueError("a word-level graph needs a lexicon")
             graphs[i] = Graph(
-                first=_pointer(graph.first, INTS),
-                labels=_pointer(graph.labels, INTS),
-                targets=_pointer(graph.targets, INTS),
-                weights=_pointer(graph.weights, FLOATS),
-                backoff=_pointer(graph.backoff, INTS),
-                backoff_weight=_pointer(graph.backoff_weight, FLOATS),
-                final=_pointer(graph.final, FLOATS),
+                first=pointer(graph.first, INTS),
+                labels=pointer(graph.labels, INTS),
+                targets=pointer(graph.targets, INTS),
+                weights=pointer(graph.weights, FLOATS),
+                backoff=pointer(graph.backoff, INTS),
+                backoff_weight=pointer(graph.backoff_weight, FLOATS),
+                final=pointer(graph.final, FLOATS),
                 states=graph.states,
                 start=graph.start,
                 unknown=graph.unknown,
                 scale=part.scale,
                 words=part.kind == "word",
                 lexicon_size=0 if lexicon is None else len(lexicon.hashes),
-                hashes=None if lexicon is None else _pointer(lexicon.hashes, HASHES),
-                ids=None if lexicon is None else _pointer(lexicon.ids, INTS),
+                hashes=None if lexicon is None else pointer(lexicon.hashes, HASHES),
+                ids=None if lexicon is None else pointer(lexicon.ids, INTS),
             )
         self.handle: int | None = self._library.wavelane_fusion_create(
             pieces.handle, len(fusion.parts), graphs, fusion.word_bonus
@@ -218,16 +218,17 @@ def advance_ctc(
     counts, over = np.array(lengths, np.int32), np.array(last, np.uint8)
     library.wavelane_search_ctc(
         rows,
-        _pointer(handles, POINTERS),
-        _pointer(addresses, POINTERS),
+        pointer(handles, POINTERS),
+        pointer(addresses, POINTERS),
         stride,
-        _pointer(counts, INTS),
-        _pointer(over, BYTES),
+        pointer(counts, INTS),
+        pointer(over, BYTES),
     )
     return [search.read() for search in searches]
 
 
-def _pointer(array: NDArray[Any], kind: Any) -> Any:
+def pointer(array: NDArray[Any], kind: Any) -> Any:
+    """The data of an array as the library takes it."""
     return ctypes.cast(array.ctypes.data, kind)
 
 

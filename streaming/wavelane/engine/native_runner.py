@@ -24,6 +24,7 @@ from wavelane.errors import WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.native.library import PARTS
 from wavelane.native.model import NativeModel, Scratch
+from wavelane.native.networks import NativeNetworks
 from wavelane.work import Chunk
 
 
@@ -75,6 +76,7 @@ class NativeRunner:
         largest: int,
     ) -> None:
         self._spec = model.spec
+        self._head = head
         self._searches = Searches(model, head)
         self._largest = largest
         self._slots = slots
@@ -154,6 +156,16 @@ class NativeRunner:
 
     def _search(self, wanted: SearchRows, stepped: Finished, scratch: Scratch) -> dict[int, Found | WavelaneError]:
         """Advance the searches of a step that is done."""
+        if self._head == "rnnt":
+            chunk = stepped.batch.lookahead + 1
+            return self._searches.take_rnnt(
+                wanted,
+                lambda places, searches: NativeNetworks(
+                    scratch, chunk, [wanted.rows[place] for place in places], searches
+                ),
+                stepped.lengths,
+                stepped.finite,
+            )
         base, stride = scratch.scores()
         row_bytes = (stepped.batch.lookahead + 1) * stride * 4
         scores = [base + row * row_bytes for row in wanted.rows]

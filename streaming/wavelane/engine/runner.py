@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from wavelane.decode.ctc import CtcDecoder
+from wavelane.decode.rnnt import GreedyTransducer
 from wavelane.decode.search import Found
+from wavelane.decode.transducer_search import TorchNetworks, TransducerSearch
 from wavelane.engine.base import DeviceLostError, Outcome
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.cuda import CudaRecorder, configure
@@ -45,7 +47,7 @@ class Launched:
     wanted: SearchRows | None
     """Rows that are searched when the step is collected."""
     scores: Tensor | None
-    """[R, T, symbols] float32, log-probabilities for them; on the host."""
+    """Of CTC: [R, T, symbols] float32, log-probabilities for them; on the host. Of RNN-T: [R, T, D], their frames."""
 
 
 class Runner:
@@ -179,9 +181,11 @@ class Runner:
         return Launched(batch, stage, numbers, confidences, outputs.carry, done, wanted, scores)
 
     def _scores(self, outputs: Outputs, wanted: SearchRows) -> Tensor:
-        """Log-probabilities for the rows that are searched; the host does not wait for the device."""
-        assert isinstance(self._decoder, CtcDecoder), "only CTC is searched here"
+        """What the search needs of the rows that are searched; the host does not wait for the device."""
         rows = torch.tensor(wanted.rows, dtype=torch.int64)
+        if not isinstance(self._decoder, CtcDecoder):
+            # Copied before the next step, which on CUDA writes to the same memory.
+            return outputs.encoded.index_select(0, rows.to(self.device, non_blocking=True))
         if not self._on_cuda:
             return self._decoder.log_probabilities(outputs.encoded[rows]).contiguous()
         rows = rows.pin_memory().to(self.device, non_blocking=True)
@@ -193,10 +197,23 @@ class Runner:
         wanted, scores = launched.wanted, launched.scores
         if wanted is None or scores is None:
             return {}
-        table = np.array(numbers, dtype=np.int32)[:, 1:3]
+        table = np.array(numbers)[:, 1:3].astype(np.int32)
+        lengths, finite = table[:, 0], table[:, 1].astype(np.bool_)
+        decoder = self._decoder
+        if isinstance(decoder, GreedyTransducer):
+            used: list[TorchNetworks] = []
+
+            def networks_of(places: list[int], searches: list[TransducerSearch]) -> TorchNetworks:
+                used.append(TorchNetworks(decoder, scores[places], searches))
+                return used[0]
+
+            results = self._searches.take_rnnt(wanted, networks_of, lengths, finite)
+            for networks in used:
+                networks.keep()
+            return results
         base, row_bytes = scores.data_ptr(), scores[0].nbytes if wanted.rows else 0
         places = [base + i * row_bytes for i in range(len(wanted.rows))]
-        return self._searches.take_ctc(wanted, places, scores.shape[2], table[:, 0], table[:, 1].astype(np.bool_))
+        return self._searches.take_ctc(wanted, places, scores.shape[2], lengths, finite)
 
     def _run(self, batch: Batch, samples: Tensor, table: Tensor) -> Outputs:
         shape = batch.bucket, batch.lookahead

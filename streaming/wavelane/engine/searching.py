@@ -1,6 +1,6 @@
 """The searches of a runner's lanes: which rows of a step want one, and what it gives for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from wavelane.decode.ctc import CtcDecoder
 from wavelane.decode.grammar import GrammarSearch, PieceGrammar, advance_grammars
+from wavelane.decode.rnnt import GreedyTransducer
 from wavelane.decode.search import Found, FusionHandle, Pieces, Search, advance_ctc
+from wavelane.decode.transducer_search import Networks, TransducerSearch, advance_rnnt
 from wavelane.engine.batching import Batch
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.grammar import UNLIMITED, Grammar
@@ -30,7 +32,7 @@ AnySearch = Search | GrammarSearch
 
 def unsearchable(decoder: Decoder) -> str | None:
     """Why there is no search over a decoder here; None if there is."""
-    if not isinstance(decoder, CtcDecoder):
+    if not isinstance(decoder, (CtcDecoder, GreedyTransducer)):
         return f"there is no search over this model's {decoder.name} head"
     return missing_search()
 
@@ -135,6 +137,40 @@ class Searches:
         self._leave(wanted)
         return results
 
+    def take_rnnt(
+        self,
+        wanted: SearchRows,
+        networks_of: Callable[[list[int], list[TransducerSearch]], Networks],
+        lengths: NDArray[np.int32],
+        finite: NDArray[np.bool_],
+    ) -> dict[int, Found | WavelaneError]:
+        """As :meth:`take_ctc`, for RNN-T.
+
+        Args:
+            wanted: as :meth:`of` gave it.
+            networks_of: makes the networks over the frames of some of its rows, given their places in it, and of
+                these searches.
+            lengths: [B] frames of every row of the batch.
+            finite: [B] whether they are all numbers; other rows have failed, and their search with them.
+        """
+        results: dict[int, Found | WavelaneError] = dict(wanted.results)
+        places, searches = [], []
+        for place, (row, search) in enumerate(zip(wanted.rows, wanted.searches, strict=True)):
+            if finite[row] and isinstance(search, TransducerSearch):
+                places.append(place)
+                searches.append(search)
+        if searches:
+            rows = [wanted.rows[place] for place in places]
+            found = advance_rnnt(
+                searches,
+                networks_of(places, searches),
+                [int(lengths[row]) for row in rows],
+                [wanted.last[place] for place in places],
+            )
+            results.update(zip(rows, found, strict=True))
+        self._leave(wanted)
+        return results
+
     def _leave(self, wanted: SearchRows) -> None:
         """Streams that are over need their search no more."""
         for slot, last in zip(wanted.slots, wanted.last, strict=True):
@@ -150,8 +186,10 @@ class Searches:
                 ErrorCode.INVALID_CONFIG,
                 f"decoding, lm and hotwords cannot take effect on this server: {reason}; leave them out",
             )
-        assert isinstance(decoder, CtcDecoder)
         fusion = None if decoding.fusion is None else self._fusion(decoding.fusion)
+        if isinstance(decoder, GreedyTransducer):
+            return TransducerSearch(decoding, decoder.symbols, decoder.blank, decoder.max_symbols, fusion=fusion)
+        assert isinstance(decoder, CtcDecoder)
         return Search(decoding, decoder.symbols, decoder.blank, fusion=fusion)
 
     def _begin_grammar(self, text: str, settle: int) -> GrammarSearch:

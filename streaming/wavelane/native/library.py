@@ -148,6 +148,10 @@ def open_build(build: str) -> ctypes.CDLL:
         ("drop", None, (c_void_p, c_void_p)),
         ("step", None, (c_void_p, c_void_p, POINTER(Rows))),
         ("scores", POINTER(c_float), (c_void_p, c_void_p, POINTER(c_int64))),
+        ("rnnt_size", c_int64, (c_void_p,)),
+        ("rnnt_fresh", None, (c_void_p, FLOATS)),
+        ("rnnt_join", POINTER(c_float), (c_void_p, c_void_p, c_int32, INTS, POINTER(FLOATS), POINTER(c_int64))),
+        ("rnnt_read", None, (c_void_p, c_void_p, c_int32, INTS, POINTER(FLOATS), POINTER(FLOATS))),
         ("seconds", None, (c_void_p, c_void_p, POINTER(c_double))),
         ("rate", c_double, (c_int, c_int, c_int, c_int, c_double)),
     ):

@@ -203,6 +203,11 @@ class Scratch:
         self._library.wavelane_seconds(self._owner._model, self._handle, values)
         return dict(zip(PARTS, values, strict=True))
 
+    @property
+    def handles(self) -> tuple[int, int]:
+        """Of its model and of itself, for the library."""
+        return self._owner._model, self._handle
+
     def scores(self) -> tuple[int, int]:
         """Where the scores of the last step lie, of a CTC head: address of the first row's first frame, and numbers
         from one frame to the next. Valid until the next step."""

@@ -30,6 +30,12 @@ class AnyModel {
   virtual void drop(void* scratch) const = 0;
   virtual void step(void* scratch, const wavelane_batch& batch) = 0;
   virtual const float* scores(void* scratch, int64_t& stride) const = 0;
+  virtual long rnnt_size() const = 0;
+  virtual void rnnt_fresh(float* state) const = 0;
+  virtual const float* rnnt_join(void* scratch, int count, const int32_t* frames, const float* const* states,
+                                 int64_t& stride) const = 0;
+  virtual void rnnt_read(void* scratch, int count, const int32_t* ids, const float* const* sources,
+                         float* const* targets) const = 0;
   virtual const double* seconds(void* scratch) const = 0;
 };
 
@@ -194,6 +200,19 @@ class Model final : public AnyModel {
   const float* scores(void* scratch, int64_t& stride) const override {
     stride = ctc_.line();
     return static_cast<Scratch*>(scratch)->ctc.scores.get();
+  }
+  long rnnt_size() const override { return rnnt_.state_size(); }
+  void rnnt_fresh(float* state) const override { rnnt_.reset(state); }
+  const float* rnnt_join(void* scratch, int count, const int32_t* frames, const float* const* states,
+                         int64_t& stride) const override {
+    stride = round_up(config_.symbols, kLanes);
+    return rnnt_.join(count, [&](int i) { return static_cast<long>(frames[i]); }, [&](int i) { return states[i]; },
+                      static_cast<Scratch*>(scratch)->rnnt);
+  }
+  void rnnt_read(void* scratch, int count, const int32_t* ids, const float* const* sources,
+                 float* const* targets) const override {
+    for (int i = 0; i < count; ++i) std::memcpy(targets[i], sources[i], sizeof(float) * rnnt_.state_size());
+    rnnt_.read(count, ids, targets, static_cast<Scratch*>(scratch)->rnnt);
   }
   const double* seconds(void* scratch) const override { return static_cast<Scratch*>(scratch)->clock.seconds; }
 

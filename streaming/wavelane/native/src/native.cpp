@@ -59,6 +59,16 @@ void* wavelane_scratch(void* model) { return of(model)->scratch(); }
 void wavelane_drop(void* model, void* scratch) { of(model)->drop(scratch); }
 void wavelane_step(void* model, void* scratch, const wavelane_batch* batch) { of(model)->step(scratch, *batch); }
 const float* wavelane_scores(void* model, void* scratch, int64_t* stride) { return of(model)->scores(scratch, *stride); }
+int64_t wavelane_rnnt_size(void* model) { return of(model)->rnnt_size(); }
+void wavelane_rnnt_fresh(void* model, float* state) { of(model)->rnnt_fresh(state); }
+const float* wavelane_rnnt_join(void* model, void* scratch, int32_t count, const int32_t* frames, const float* const* states,
+                                int64_t* stride) {
+  return of(model)->rnnt_join(scratch, count, frames, states, *stride);
+}
+void wavelane_rnnt_read(void* model, void* scratch, int32_t count, const int32_t* ids, const float* const* sources,
+                        float* const* targets) {
+  of(model)->rnnt_read(scratch, count, ids, sources, targets);
+}
 void wavelane_seconds(void* model, void* scratch, double* seconds) {
   std::memcpy(seconds, of(model)->seconds(scratch), sizeof(double) * static_cast<int>(Part::count));
 }

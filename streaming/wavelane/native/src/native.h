@@ -56,6 +56,15 @@ WAVELANE_API void wavelane_step(void* model, void* scratch, const wavelane_batch
 // Scores of the scratch's last step, of the CTC head: those of row ``r`` and frame ``t`` are the ``symbols`` numbers from
 // ``(r * chunk + t) * stride`` on. Valid until its next step.
 WAVELANE_API const float* wavelane_scores(void* model, void* scratch, int64_t* stride);
+// The networks of the RNN-T head, for a search that keeps states of its own: floats of a state, a state that has read the
+// blank, the scores [count, stride] of frames of the scratch's last step (row * chunk + t) joined with states, which are
+// valid until the next call, and states that are what others become when they read a symbol.
+WAVELANE_API int64_t wavelane_rnnt_size(void* model);
+WAVELANE_API void wavelane_rnnt_fresh(void* model, float* state);
+WAVELANE_API const float* wavelane_rnnt_join(void* model, void* scratch, int32_t count, const int32_t* frames,
+                                             const float* const* states, int64_t* stride);
+WAVELANE_API void wavelane_rnnt_read(void* model, void* scratch, int32_t count, const int32_t* ids,
+                                     const float* const* sources, float* const* targets);
 // Seconds in features, subsampling, feed_forward, attention, convolution, decoder since the scratch was made.
 WAVELANE_API void wavelane_seconds(void* model, void* scratch, double* seconds);
 // Operations per second of the inner loop on [rows, k] times [k, n]; 0 float32, 1 bfloat16, 2 int8.

@@ -66,7 +66,6 @@ class Rnnt {
     s.in_frame.assign(rows, 0);
     s.symbols.resize(rows);
     for (int row = 0; row < rows; ++row) *to[row].count = 0;
-    float* joined = s.line.reserve(line);
     const long wide = round_up(symbols, kLanes);
     for (;;) {
       s.active.clear();
@@ -75,19 +74,9 @@ class Rnnt {
       }
       if (s.active.empty()) return;
       const int count = static_cast<int>(s.active.size());
-      s.joined.shape(count, joint);
-      for (int i = 0; i < count; ++i) {
-        const int row = s.active[i];
-        const float* a = projected + (static_cast<long>(row) * size + s.frame[row]) * line;
-        const float* b = states[row] + 2L * layers * hidden;
-        for (int c = 0; c < joint; c += kLanes) {
-          const __mmask16 lanes = first_lanes(joint - c);
-          _mm512_storeu_ps(joined + c, act(_mm512_add_ps(_mm512_loadu_ps(a + c), _mm512_maskz_loadu_ps(lanes, b + c))));
-        }
-        s.joined.set(i, joined, joint);
-      }
-      float* scores = s.scores.reserve(static_cast<size_t>(count) * wide);
-      product<P>(s.joined, count, out, store(scores, wide, symbols, [](Floats y) { return y; }));
+      const float* scores = join(
+          count, [&](int i) { return static_cast<long>(s.active[i]) * size + s.frame[s.active[i]]; },
+          [&](int i) { return states[s.active[i]]; }, s);
       s.emits.clear();
       for (int i = 0; i < count; ++i) {
         const int row = s.active[i];
@@ -112,6 +101,34 @@ class Rnnt {
       }
       predict(states, s);
     }
+  }
+
+  // Scores [count, round_up(symbols)] of frames, by their number in the last decode(), joined with states.
+  template <class FrameOf, class StateOf>
+  const float* join(int count, const FrameOf& frame, const StateOf& state, Scratch& s) const {
+    const long line = round_up(joint, kLanes), wide = round_up(symbols, kLanes);
+    float* joined = s.line.reserve(line);
+    s.joined.shape(count, joint);
+    for (int i = 0; i < count; ++i) {
+      const float* a = s.projected.get() + frame(i) * line;
+      const float* b = state(i) + 2L * layers * hidden;
+      for (int c = 0; c < joint; c += kLanes) {
+        const __mmask16 lanes = first_lanes(joint - c);
+        _mm512_storeu_ps(joined + c, act(_mm512_add_ps(_mm512_loadu_ps(a + c), _mm512_maskz_loadu_ps(lanes, b + c))));
+      }
+      s.joined.set(i, joined, joint);
+    }
+    float* scores = s.scores.reserve(static_cast<size_t>(count) * wide);
+    product<P>(s.joined, count, out, store(scores, wide, symbols, [](Floats y) { return y; }));
+    return scores;
+  }
+
+  // Each state reads a symbol.
+  void read(int count, const int32_t* ids, float* const* states, Scratch& s) const {
+    s.symbols.assign(ids, ids + count);
+    s.emits.resize(count);
+    for (int i = 0; i < count; ++i) s.emits[i] = i;
+    predict(states, s);
   }
 
  private:
