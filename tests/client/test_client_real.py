@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -216,6 +217,8 @@ def test_transcribe_keeps_what_was_decoded_before_a_file_breaks(urls, tmp_path):
         (("--output-dir", "x", "a/1.wav", "b/1.wav"), "share a name"),
         (("--device", "1", "a.wav"), "--device is for --mic"),
         (("--channel", "left", "a.wav"), "neither a channel counted from 0 nor mix nor separate"),
+        (("--text", "pretty", "a.wav"), "none of itn, punctuation, capitals, mask, fluent, all"),
+        (("--replace", "pretty", "a.wav"), "not of the form HEARD=WRITTEN"),
     ],
 )
 def test_transcribe_usage(arguments, message):
@@ -237,6 +240,49 @@ def test_transcribe_without_a_microphone(monkeypatch):
     result = run("--mic")
     assert result.exit_code == 1
     assert "pip install 'wavelane[mic]'" in result.stderr
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_text_is_written_as_asked_for(urls, pcm, transport):
+    plain = finals_of(await recognise(urls[transport], pcm))
+    text = {"punctuation": True, "capitals": True, "replace": {"five": "V"}}
+    events = await recognise(urls[transport], pcm, text=text)
+    assert events[0].config["text"]["replace"] == {"five": "V"}
+    assert events[0].config["text"]["itn"] is False
+    shown = finals_of(events)
+    assert [final.alternatives[0].spoken for final in shown] == [final.text for final in plain]
+    assert all(final.alternatives[0].spoken == "" for final in plain), "nothing was written otherwise"
+    for final in shown:
+        assert re.fullmatch(r"[A-Z].*[.?]", final.text)
+        assert " ".join(word.text for word in final.words) == final.text
+    assert "V" in " ".join(final.text for final in shown).replace(".", " ").replace(",", " ").split()
+    for utterance in range(len(shown)):
+        stable = ""
+        for partial in (event for event in events if isinstance(event, Partial) and event.utterance == utterance):
+            assert partial.text.startswith(stable)
+            stable = partial.text[: partial.stable]
+        assert shown[utterance].text.startswith(stable)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_text_cannot_be(urls, transport):
+    with pytest.raises(WavelaneError, match=r"text\.replace: .*has no word"):
+        await recognise(urls[transport], b"", text={"replace": {"...": "x"}})
+    async with connect(urls[transport]) as stream:
+        await stream.reconfigure(text={"itn": True, "replace": {"a": "b"}})
+        configured = await anext(stream)
+        await stream.reconfigure(text={"replace": {}})
+        again = await anext(stream)
+        await stream.end()
+    assert (configured.config["text"]["replace"], again.config["text"]["replace"]) == ({"a": "b"}, {})
+    assert again.config["text"]["itn"] is True
+
+
+def test_transcribe_writes_text(urls):
+    result = run("--url", urls["websocket"], "--text", "capitals,punctuation", "--replace", "go=walk on", COMMANDS)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Walk on")
+    assert result.stdout.rstrip()[-1] in ".?"
 
 
 async def test_words_can_be_left_out(urls, pcm):

@@ -13,10 +13,16 @@ plans = st.lists(
     min_size=1,
     max_size=10,
 )
+TEXTS: list[dict[str, object]] = [
+    {},
+    {"itn": True, "replace": {"two three": "23rd", "four": ""}},
+    {"itn": True, "punctuation": True, "capitals": True, "verbatim": False, "profanity": "mask"},
+]
 options = st.fixed_dictionaries(
     {
         "lookahead": st.sampled_from([0, 1, 6, 13]),
         "sample_rate": st.sampled_from([8_000, 16_000, 22_050, 44_100]),
+        "text": st.sampled_from(TEXTS),
         "endpoint": st.fixed_dictionaries(
             {
                 "silence_ms": st.sampled_from([100, 300, 600]),

@@ -118,6 +118,7 @@ def test_nothing_asked_for_is_nothing_done() -> None:
         (TextOptions(replace=PHRASES), "Wave Lane. you know twenty one pilots", "Wavelane. Twenty One Pilots"),
         (TextOptions(itn=True, replace=PHRASES), "twenty one pilots are twenty one", "Twenty One Pilots are 21"),
         (TextOptions(itn=True), "Twenty, five. ten", "20, five. 10"),
+        (TextOptions(itn=True, replace={"five one": "V I"}), "two two five one two two two", "two two V I 222"),
         (TextOptions(itn=True), "five hundred, people", "500, people"),
         (TextOptions(verbatim=False, itn=True), "twenty um five", "25"),
         (TextOptions(verbatim=False, replace={"new york": "NYC"}), "new uh york", "NYC"),

@@ -21,6 +21,7 @@ from wavelane_client.messages import ServerEvent
 from wavelane_client.pacing import paced
 from wavelane_client.transcribe import transcribe
 from wavelane_server.cli.lookahead import lookahead_of
+from wavelane_server.cli.text import replacements_of, text_of
 
 LIVE_BLOCK_SECONDS = 0.1
 FAST_BLOCK_SECONDS = 0.25
@@ -112,6 +113,15 @@ class Output:
 @click.option(
     "--channel", type=channel_of, metavar="N|mix|separate", help="Which channel of several: an index, mix, or separate."
 )
+@click.option(
+    "--text",
+    type=text_of,
+    metavar="LIST",
+    help="How text is written: itn (figures), punctuation, capitals, mask (profanity), fluent (no fillers), or all.",
+)
+@click.option(
+    "--replace", multiple=True, metavar="HEARD=WRITTEN", help="What is written for a phrase that is heard; repeatable."
+)
 @click.option("--raw", is_flag=True, help="Send the file's bytes undecoded, for the server to decode.")
 @click.option(
     "--encoding",
@@ -136,6 +146,9 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     options = {name: flags[name] for name in ("lookahead", "language", "channel") if flags[name] is not None}
     if flags["vad"]:
         options["vad"] = {"kind": flags["vad"]}
+    text = {**(flags["text"] or {}), **({"replace": replacements_of(flags["replace"])} if flags["replace"] else {})}
+    if text:
+        options["text"] = text
     if not flags["partials"]:
         options["partials"] = False
     failed = False

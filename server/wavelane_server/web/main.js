@@ -89,6 +89,8 @@ function onRunning() {
   player?.play().catch(() => dispatch({ type: "notice", level: "info", text: "The browser does not let the file sound." }));
 }
 
+const written = /** @type {HTMLInputElement} */ (element("written"));
+
 /** Session options as chosen on the page; what is not offered is left to the server. */
 function chosenOptions() {
   const lookahead = document.querySelector("input[name=lookahead]:checked");
@@ -97,8 +99,12 @@ function chosenOptions() {
     lookahead: lookahead instanceof HTMLInputElement ? Number(lookahead.value) : null,
     language: language.options.length > 1 ? language.value : null,
     vad: { kind: /** @type {HTMLSelectElement} */ (element("vad")).value },
+    text: written.checked && !element("written-field").hidden ? writtenText(true) : null,
   };
 }
+
+/** How text is written, with or without punctuation, capitals and figures. */
+const writtenText = (/** @type {boolean} */ on) => ({ itn: on, punctuation: on, capitals: on, verbatim: !on });
 
 /**
  * Recognise a source to its end.
@@ -277,6 +283,7 @@ element("lookaheads").addEventListener("change", ({ target }) => {
 element("language").addEventListener("change", ({ target }) => {
   if (target instanceof HTMLSelectElement) stream?.reconfigure({ language: target.value });
 });
+written.addEventListener("change", () => stream?.reconfigure({ text: writtenText(written.checked) }));
 
 let dragged = 0; // dragenter and dragleave come for every element under the pointer
 const drop = element("drop");

@@ -143,6 +143,8 @@ export class View {
       const language = /** @type {HTMLSelectElement} */ (element("language"));
       language.replaceChildren(...model.languages.map((code) => new Option(languageName(code), code)));
       element("language-field").hidden = model.languages.length < 2;
+      // There are rules for English only, and a session in any other language that asked for them would be refused.
+      element("written-field").hidden = !model.languages.every((code) => code.split("-")[0] === "en");
     }
   }
 

@@ -52,6 +52,12 @@ class Cursor:
         self.start = start
         self.looked = start + 1
 
+    def until(self, end: int) -> "Cursor":
+        """The same words, as if there were none from an index on."""
+        cursor = Cursor(self._keys[:end], self._groups, self._left)
+        cursor.begin(self.start)
+        return cursor
+
     def at(self, index: int) -> str:
         """The word at an index not before the start; empty past the end, the group, or the longest span."""
         if index - self.start >= LONGEST:

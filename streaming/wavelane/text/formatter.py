@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from wavelane.events import Word
+from wavelane.events import CLOCK_RATE, Word
 from wavelane.text.cursor import Cursor, Piece, Span
 from wavelane.text.english import capitals, punctuation
 from wavelane.text.english.disfluency import left_out
 from wavelane.text.english.inverse import inverse
 from wavelane.text.english.profanity import masked
 from wavelane.text.options import TextOptions
-from wavelane.text.replace import Replacements, key_of
+from wavelane.text.replace import Match, Replacements, key_of
 
 LANGUAGE = "en"
 """The language that there are rules for."""
@@ -178,7 +178,7 @@ class _Writer:
             span = self._span(cursor, keys, at)
             mark = ""
             if self._style.punctuation and self._words:
-                pause = kept[at].start - self._ends
+                pause = (kept[at].start - self._ends) / CLOCK_RATE
                 mark = self._sentence.between(cursor, pause)
             if not final and cursor.looked > known:
                 break
@@ -200,12 +200,20 @@ class _Writer:
         return kept[at:]
 
     def _span(self, cursor: Cursor, keys: Sequence[str], at: int) -> Span | None:
-        if self._replacements:
-            found = self._replacements.match(keys, at)
-            cursor.looked = max(cursor.looked, at + found.looked)
-            if found.words:
-                return Span(found.words, (Piece(found.text, found.words),))
-        return inverse(cursor) if self._rules else None
+        if (found := self._replacement(cursor, keys, at)).words:
+            return Span(found.words, (Piece(found.text, found.words),))
+        span = inverse(cursor) if self._rules else None
+        if span is not None and self._replacements:
+            for inside in range(at + 1, at + span.words):
+                if self._replacement(cursor, keys, inside).words:
+                    # What the session asked for comes first: figures end where a phrase of its own begins.
+                    return inverse(cursor.until(inside))
+        return span
+
+    def _replacement(self, cursor: Cursor, keys: Sequence[str], at: int) -> Match:
+        found = self._replacements.match(keys, at)
+        cursor.looked = max(cursor.looked, at + found.looked)
+        return found
 
     def _write(self, span: Span | None, kept: Sequence[Word], keys: Sequence[str], at: int) -> None:
         count = span.words if span else 1
@@ -236,14 +244,14 @@ class _Writer:
             word = Word(text=text, start=word.start, end=source[-1].end, confidence=confidence)
         self._words.append(word)
         self._text = f"{self._text} {text}" if self._text else text
-        self._opens = False
+        self._opens = text[-1] in ".?!"
 
     def _mark(self, mark: str) -> None:
         """Put a mark behind the last written word."""
         if not mark:
             return
-        if mark != ",":
-            self._opens = True
+        self._sentence.mark(mark)
+        self._opens = self._opens or mark != ","
         if self._text.endswith(tuple(".?!,")):
             return
         self._text += mark

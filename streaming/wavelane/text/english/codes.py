@@ -13,6 +13,7 @@ from wavelane.text.english.numbers import (
     TENS,
     below_hundred,
     cardinal,
+    decimals,
     digit,
     ordinal,
     suffixed,
@@ -81,7 +82,10 @@ def _leading(words: Cursor) -> tuple[str, int]:
         elif digit(words, end) and digit(words, end + 1):
             parts, end = [digit(words, end), digit(words, end + 1)], end + 2
         return (f"+{''.join(parts)}", end) if parts else ("", at)
-    first = DIGITS.get(words.at(at), 0)
+    country = words.at(at) == "one" and words.at(at + 2) == "hundred"
+    first = DIGITS.get(words.at(at + country), 0)
+    if country and first >= 8 and digit(words, at + 3):
+        return f"1{first}00", at + 3
     if first >= 8 and words.at(at + 1) == "hundred" and digit(words, at + 2):
         return f"{first}00", at + 2
     return "", at
@@ -96,11 +100,11 @@ def telephone(words: Cursor) -> Span | None:
         row, lead = lead + row, ""
     if not row or sum(part.pair for part in parts) * 2 > len(parts):
         return None
-    if len(row) == 11 and row[0] in "01" and not lead:
+    if len(row) == 11 and row[0] == "1" and not lead:
         lead, row = row[0], row[1:]
     if len(row) == 10:
         text = f"{row[:3]}-{row[3:6]}-{row[6:]}"
-    elif len(row) == 7 and not lead:
+    elif len(row) == 7 and row[0] != "0" and not lead:
         text = f"{row[:3]}-{row[3:]}"
     elif lead.startswith("+") and 7 <= len(row) <= 12:
         text = row
@@ -157,6 +161,8 @@ def address(words: Cursor) -> Span | None:
         text, end = str(whole[0]), whole[1]
     if not text or text.startswith("0") or len(text) > 5:
         return None
+    if words.at(end) in _LETTERS - _DOUBLE_USE - set("nsew") and words.at(end + 1) not in _LETTERS:
+        text, end = text + words.at(end).upper(), end + 1
     numbered = ordinal(words, end)
     if numbered is not None:
         whole = ordinal(words, at)
@@ -192,11 +198,30 @@ def numbered(words: Cursor) -> Span | None:
         text, end = str(whole[0]), whole[1]
     if not text:
         return None
-    if words.at(end) == "point" and (more := _digits(words, end + 1, pairs=False))[0]:
-        text, end = f"{text}.{_text(more[0])}", more[1]
+    if words.at(end) == "point" and (more := decimals(words, end + 1))[0]:
+        text, end = f"{text}.{more[0]}", more[1]
     letter = words.at(end)
     if letter in _LETTERS - _DOUBLE_USE and words.at(end + 1) not in _LETTERS:
         text, end = text + letter.upper(), end + 1
+    return Span(end - at, (Piece(text, end - at),))
+
+
+_LETTERED = _NUMBERED | {
+    "plan", "vitamin", "grade", "type", "class", "section", "appendix", "option", "hepatitis", "group", "team",
+    "concourse",
+}  # fmt: skip
+"""Words whose letter is a name."""
+
+
+def lettered(words: Cursor) -> Span | None:
+    """The letter behind "plan", "vitamin", "gate" and the like, and a number that follows it: B12."""
+    at = words.start
+    if words.before() not in _LETTERED or words.at(at + 1) in _LETTERS:
+        return None
+    text, end = words.at(at).upper(), at + 1
+    parts, behind = _digits(words, end)
+    if parts and words.before() in _NUMBERED:
+        text, end = text + _text(parts), behind
     return Span(end - at, (Piece(text, end - at),))
 
 
@@ -225,11 +250,18 @@ def letters(words: Cursor) -> Span | None:
         return None
     if spelled < 2 or (words.at(at) in _DOUBLE_USE and end - at < 3 and text not in _KNOWN):
         return None
+    if text[0] == "A" and text[1:] in _ACRONYMS:
+        return None  # an article: "a u s b stick"
     if words.at(end) == "'s":
         text, end = f"{text}'s", end + 1
     return Span(end - at, (Piece(text, end - at),))
 
 
+_ACRONYMS = {
+    "USB", "PDF", "TV", "PC", "CD", "DVD", "FBI", "CIA", "CEO", "CFO", "CTO", "MRI", "BMW", "GPS", "VPN",
+    "URL", "UFO", "PHD", "HDMI", "SIM", "GP", "NGO", "VIP", "DJ", "QR", "PCR", "CT", "UK", "US", "USA", "UN",
+    "VW", "LCD", "LED", "SUV", "RV", "ID",
+}  # fmt: skip
 _GOES_ON = {"hundred", "point", "percent", *SCALES}
 _KNOWN = {"AC", "AI", "AM", "AP", "ID", "IP", "IQ", "IT", "IV", "IO", "OK", "OS"}
 _KEPT = {

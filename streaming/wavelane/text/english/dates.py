@@ -48,6 +48,8 @@ def _month_first(words: Cursor) -> Span | None:
             day = None
         if day is not None and name in _VERBS and year(words, day[1]) is None:
             day = None
+    if day is not None and the and name in _VERBS and year(words, day[1]) is None:
+        day = None  # "may the first of you"
     if day is not None and 1 <= day[0] <= 31:
         number, end = day
         follows = year(words, end)

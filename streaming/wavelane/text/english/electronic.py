@@ -68,6 +68,10 @@ def _label(words: Cursor, at: int) -> tuple[str, int, bool]:
 def _local(words: Cursor) -> tuple[str, int, bool]:
     """What stands before "at", as (text, index behind, whether it can be nothing else)."""
     text, end, sure = _label(words, words.start)
+    following = words.at(end)
+    joined = text in _LETTERS - set("aio") and len(following) > 1 and following not in _SEPARATORS
+    if joined and words.at(end + 1) == "at":
+        text, end = text + following, end + 1  # "j smith at"
     while text and (sign := _SEPARATORS.get(words.at(end), "")):
         more, behind, _ = _label(words, end + 1)
         if not more:

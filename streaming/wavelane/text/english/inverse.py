@@ -26,14 +26,35 @@ def _cardinal(words: Cursor) -> Span | None:
         return None
     if count == 1 and read.value < 10:
         return None
+    if words.before() in ("or", "to") and words.before(2) in DIGITS and read.value >= 100:
+        return None  # "two or three hundred"
     return Span(count, (Piece(read.text, count),))
+
+
+def _range(words: Cursor) -> Span | None:
+    """A small number as figure where a larger one follows: "five to ten" is 5 to 10."""
+    at = words.start
+    low, joint = DIGITS.get(words.at(at)), words.at(at + 1)
+    if low is None or joint not in ("to", "or"):
+        return None
+    high = number(words, at + 2)
+    if high is None or high.value < 10 or high.scale or high.end - at > 4 or (high.value >= 100 and high.end > at + 3):
+        return None
+    return Span(1, (Piece(str(low), 1),))
 
 
 def _is_number(word: str) -> bool:
     return word in SMALL or word in ("hundred", "thousand", "million")
 
 
-_IDIOMS = {("twenty", "four", "seven"): "24/7", ("fifty", "fifty"): "50/50"}
+_IDIOMS = {
+    ("twenty", "four", "seven"): "24/7",
+    ("fifty", "fifty"): "50/50",
+    ("a", "t", "and", "t"): "AT&T",
+    ("four", "g"): "4G",
+    ("five", "g"): "5G",
+    ("four", "k"): "4K",
+}
 
 
 def _idiom(words: Cursor) -> Span | None:
@@ -58,11 +79,12 @@ _FIGURES: tuple[Rule, ...] = (
     quantity,
     codes.numbered,
     codes.address,
-    dates.time,
     _idiom,
+    dates.time,
     codes.pair,
     codes.row,
     codes.bare_ordinal,
+    _range,
     _cardinal,
 )
 """For words that may begin a figure, in the order of their claims."""
@@ -74,9 +96,9 @@ def _rules() -> dict[str, tuple[Rule, ...]]:
     )
     table |= dict.fromkeys(ORDINALS, (electronic, dates.date, codes.address, codes.bare_ordinal))
     table |= dict.fromkeys(dates.MONTHS, (electronic, dates.date))
-    table |= dict.fromkeys("bcdefghjklmnpqrstuvwxyz", (electronic, codes.letters))
+    table |= dict.fromkeys("bcdefghjklmnpqrstuvwxyz", (electronic, codes.lettered, codes.letters))
     table |= {
-        "a": (electronic, dates.time, quantity, codes.letters, _cardinal),
+        "a": (electronic, _idiom, dates.time, quantity, codes.letters, _cardinal),
         "i": (electronic, codes.letters),
         "o": (electronic, codes.telephone, codes.row, codes.letters),
         "oh": (codes.telephone, codes.row),

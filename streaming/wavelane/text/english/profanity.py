@@ -11,7 +11,7 @@ _WORDS = re.compile(
     r"(?:fuck(?:s|ed|er|ers|ing|in|in'|wit|wits|head|heads|face|tard|up|ups)?|shit(?:s|ty|ting|ted|ter|head|heads|hole|"
     r"holes|face|faced|show|storm)?|ass(?:hole|holes|hat|hats|wipe|wipes|clown)|(?<=[a-z])ass(?:es)?)"
     r"|ass|arse(?:s|hole|holes)?|cunt(?:s|y)?|bitch(?:es|y|ing|in)?|bastard(?:s)?|cock(?:sucker|suckers|sucking|head)"
-    r"|dick(?:head|heads|s)?|piss(?:ed|ing|er|es)?|slut(?:s|ty)?|whore(?:s)?|twat(?:s)?|wank(?:er|ers|ing)?|tosser(?:s)?"
+    r"|dickhead(?:s)?|piss(?:ed|ing|er|es)?|slut(?:s|ty)?|whore(?:s)?|twat(?:s)?|wank(?:er|ers|ing)?|tosser(?:s)?"
     r"|prick(?:s)?|pussy|pussies|bollocks|goddamn(?:ed|it)?|goddammit|douche(?:bag|bags)?|tit(?:s|ties)"
     r"|nigg(?:er|ers|a|as|az)|fag(?:got|gots|s)?|retard(?:s)?|kike(?:s)?|spic(?:s)?|wetback(?:s)?|tranny|trannies"
 )

@@ -63,7 +63,9 @@ def quantity(words: Cursor) -> Span | None:
         if rest is not None and rest[0] >= 10 and _currency(words, rest[1]):
             value = int(amount.value) * 100 + rest[0]
             amount = Number(Decimal(value), str(value), rest[1])
-    return _money(words, amount) or (None if article else _percent(words, amount) or _measure(words, amount))
+    if (money := _money(words, amount)) is not None or (article and amount.scale):
+        return money
+    return _feet(words) or _percent(words, amount) or _measure(words, amount)
 
 
 def _span(words: Cursor, end: int, text: str) -> Span:
@@ -91,6 +93,8 @@ def _money(words: Cursor, amount: Number) -> Span | None:
     if not amount.scale and "." not in text and (change := _small_change(words, end, tuple(_CENTS))):
         text, end = f"{text}.{change[0]:02}", change[1]
     negative = text.startswith("-")
+    if amount.value == int(amount.value) and not amount.scale and "." not in text:
+        text = f"{int(amount.value):,}"
     return _span(words, end, f"{'-' * negative}{sign}{text.removeprefix('-')}")
 
 
@@ -108,17 +112,8 @@ def _small_change(words: Cursor, at: int, names: tuple[str, ...]) -> tuple[int, 
 
 
 _AFTER_NUMBER = {
-    "hundred",
-    "thousand",
-    "million",
-    "billion",
-    "percent",
-    "dollars",
-    "dollar",
-    "point",
-    "people",
-    "times",
-}
+    "hundred", "thousand", "million", "billion", "percent", "dollars", "dollar", "point", "people", "times",
+}  # fmt: skip
 
 
 def _percent(words: Cursor, amount: Number) -> Span | None:
@@ -127,6 +122,22 @@ def _percent(words: Cursor, amount: Number) -> Span | None:
     if words.at(amount.end) == "per" and words.at(amount.end + 1) == "cent":
         return _span(words, amount.end + 2, f"{amount.text}%")
     return None
+
+
+def _feet(words: Cursor) -> Span | None:
+    """How tall somebody is: "five foot ten", "six feet two inches"."""
+    at = words.start
+    feet, foot = DIGITS.get(words.at(at)), words.at(at + 1)
+    if not feet or foot not in ("foot", "feet"):
+        return None
+    inches = below_hundred(words, at + 2)
+    if inches is None or inches[0] > 11:
+        return None
+    value, end = inches
+    told = words.at(end) in ("inch", "inches")
+    if not told and (foot == "feet" or words.at(end) in _AFTER_NUMBER):
+        return None
+    return _span(words, end + told, f"{feet}'{value}\"")
 
 
 def _measure(words: Cursor, amount: Number) -> Span | None:
@@ -143,6 +154,8 @@ def _measure(words: Cursor, amount: Number) -> Span | None:
     if unit is None:
         return None
     sign, end = unit
+    if words.at(end) in ("a", "an") and words.at(end + 1) in ("hour", "second", "minute"):
+        return _span(words, end + 2, f"{amount.text} {sign}/{_PER[words.at(end + 1)]}")
     if words.at(end) == "per":
         power = _POWERS.get(words.at(end + 1), "")
         below = _PER.get(words.at(end + 1), "") if not power else UNITS.get(words.at(end + 2), "")
