@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Queue
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,7 +32,8 @@ class InProcess(NullObserver):
     """
 
     def __init__(self, config: EngineConfig, model: LoadedModel) -> None:
-        self.inbox: SimpleQueue[Sequence[Delivery]] = SimpleQueue()
+        # Not a SimpleQueue: in CPython 3.11 its get() may hang past a short timeout.
+        self.inbox: Queue[Sequence[Delivery]] = Queue()
         """The deliveries of one step after the other."""
         self.steps: list[StepReport] = []
         """Of all steps since they were cleared last."""

@@ -71,6 +71,11 @@ class Outbox:
         if reader is not None and not reader.done():
             reader.set_result(None)
 
+    def release(self) -> None:
+        """Let go of who events were handed to, and of all that waits."""
+        self._hand_over = None
+        self._items.clear()
+
     async def get(self) -> Item:
         """The oldest event; waits for one."""
         while not self._items:

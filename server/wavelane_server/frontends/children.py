@@ -1,7 +1,6 @@
 """What the processes under the supervisor have in common."""
 
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -13,7 +12,7 @@ from wavelane_server.config import Config
 from wavelane_server.frontends.control import Channel, Line, Word, unpack_config
 from wavelane_server.logs import configure_logs, get_logger
 from wavelane_server.metrics import Family
-from wavelane_server.serve import SWITCH_S, loop_factory
+from wavelane_server.serve import SWITCH_S, loop_factory, settle_memory
 
 BEAT_S = 0.5
 """Time between two signs of life to the supervisor (s)."""
@@ -98,9 +97,7 @@ def _started(work: "asyncio.Task[dict[str, Any]]", channel: Channel) -> None:
         return
     error = work.exception()
     if error is None:
-        # What is loaded stays: collections from now on need not look at it.
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         channel.say(Word.READY, **work.result())
     elif isinstance(error, WavelaneError):
         channel.say(Word.FAILED, message=error.message)

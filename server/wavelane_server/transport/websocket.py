@@ -57,7 +57,8 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        connection: StreamProtocol = scope["extensions"][CONNECTION]
+        # Not kept there: the connection holds the scope.
+        connection: StreamProtocol = scope["extensions"].pop(CONNECTION)
         await _converse(WebSocket(scope, receive, send), _Link(receive, send, connection), connection)
 
 

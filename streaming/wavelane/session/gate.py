@@ -241,7 +241,9 @@ class SpeechGate:
             return
         silence = self._segmenter.silence_run
         pause = to_samples(self.endpoint.silence_ms)
-        if self._stream and silence >= pause:
+        if silence < pause:
+            return
+        if self._stream:
             if self._segmenter.speaking:
                 actions.append(Offset(self._origin + self._segmenter.stop().at))
             self._feed(actions)

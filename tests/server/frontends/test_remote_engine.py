@@ -33,7 +33,7 @@ class FrontEnd:
         self._news.set()
 
     async def heard(self, count: int) -> list[Delivery]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.deliveries) < count:
                 self._news.clear()
                 await self._news.wait()
@@ -80,7 +80,8 @@ class Rig:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    # How long it takes depends on what else the machine does; only that it comes is the test's business.
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -235,8 +236,11 @@ async def test_an_engine_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     async with serving(tmp_path) as rig:
         front = await rig.front_end(timeout_s=1.0)
         (slot,) = await front.engine.open(1)
-        await asyncio.sleep(1.5)
-        assert front.engine.trouble is None, "an idle engine gives signs of life"
+        for _ in range(3):  # an idle engine gives signs of life
+            heard_at = front.engine._heard_at
+            await until(lambda before=heard_at: front.engine._heard_at > before)  # type: ignore[misc]
+        assert front.engine.trouble is None
+        assert not front.deliveries
         beat = rig.host._beat
         assert beat is not None
         beat.cancel()
@@ -293,7 +297,7 @@ async def test_what_breaks_the_protocol_loses_its_connection_alone(tmp_path: Pat
         writer.write(frames.encode_open(frames.Open(1, 2)))
         await rig.lanes(3)
         writer.write(ATTACKS[attack])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await reader.read(1 << 16):
                 pass
         writer.close()
@@ -314,7 +318,7 @@ async def test_a_front_end_that_does_not_read_is_dropped(tmp_path: Path, monkeyp
         await loop.sock_connect(mute, str(rig.path))
         await loop.sock_sendall(mute, frames.encode_open(frames.Open(1, 1)))
         await rig.lanes(1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(ConnectionError):
                 await _ask_for_ever(loop, mute)
         mute.close()
@@ -337,7 +341,7 @@ async def test_an_engine_that_does_not_read_gets_no_more_than_one_chunk_of_a_lan
         assert link._transport is not None
         link._transport.pause_reading()
         sent = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while front.engine.backlog(slot) != float("inf"):
                 front.engine.submit(slot, make_chunk(sent))
                 sent += 1
