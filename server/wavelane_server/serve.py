@@ -22,9 +22,9 @@ SWITCH_S = 1e-4
 """Longest turn of a thread at the interpreter while another waits (s)."""
 
 YOUNG_OBJECTS = 20_000
-"""Objects that Python's collector of cycles lets come before it looks at them: next to nothing that a packet needs is in
-a cycle. The default, 700, takes 5 % of a front end's time, and of a thousand sessions stops it for 10 to 20 ms every few
-seconds to look at all that lives."""
+"""Objects that Python's collector of cycles lets come before it looks at them: next to nothing that a packet needs is
+in a cycle. The default, 700, takes 5 % of a front end's time, and of a thousand sessions stops it for 10 to 20 ms every
+few seconds to look at all that lives."""
 
 _STARTED = time.perf_counter()
 
