@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from wavelane.decode.search import Search, advance_ctc
 from wavelane.events import Event
 from wavelane.session.session import Session
 from wavelane.spec import FeatureSpec, ModelSpec
@@ -62,20 +63,67 @@ class ToyRecogniser:
     def step(self, chunk: Chunk) -> StepResult:
         self.lookaheads.append(chunk.lookahead)
         frame, last = (0, -1) if chunk.start else self._streams[chunk.lane]
+        tokens = []
+        heard = self.hear(chunk)
+        for index, (piece, loudness) in enumerate(heard):
+            if piece >= 0 and piece != last:
+                tokens.append(Token(id=piece, frame=frame + index, confidence=0.5 + loudness / 4))
+            last = piece
+        self._streams[chunk.lane] = (frame + len(heard), last)
+        return StepResult(
+            lane=chunk.lane, sequence=chunk.sequence, tokens=tuple(tokens), frames=len(heard), last=chunk.last
+        )
+
+    def hear(self, chunk: Chunk) -> list[tuple[int, float]]:
+        """Piece (-1: none) and loudness of every encoder frame."""
         features = self.spec.features
         skip = self.spec.subsampling - 1 if chunk.start else 0
         count = -(-(chunk.frames + (7 if chunk.start else 0)) // self.spec.subsampling)
-        tokens = []
+        heard = []
         for index in range(count):
             at = features.left + features.hop * (max(skip, 0) + 8 * index - (7 if chunk.start else 0))
             window = chunk.samples[max(at, 0) : at + 8 * features.hop]
             loudness = float(np.sort(np.abs(window))[len(window) // 2]) if len(window) else 0.0
-            piece = min(int(loudness * 20), 7) if loudness > 0.05 else -1
-            if piece >= 0 and piece != last:
-                tokens.append(Token(id=piece, frame=frame + index, confidence=0.5 + loudness / 4))
-            last = piece
-        self._streams[chunk.lane] = (frame + count, last)
-        return StepResult(lane=chunk.lane, sequence=chunk.sequence, tokens=tuple(tokens), frames=count, last=chunk.last)
+            heard.append((min(int(loudness * 20), 7) if loudness > 0.05 else -1, loudness))
+        return heard
+
+
+class ToySearcher(ToyRecogniser):
+    """The same, not so sure of what it hears, with a beam search over it."""
+
+    def __init__(self, spec: ModelSpec = SPEC) -> None:
+        super().__init__(spec)
+        self.said: list[Token] = []
+        """All pieces that were told for good."""
+        self._searches: dict[int, Search] = {}
+
+    def step(self, chunk: Chunk) -> StepResult:
+        blank = len(self.spec.vocabulary)
+        if chunk.start:
+            assert chunk.decoding is not None
+            self._searches[chunk.lane] = Search(chunk.decoding, blank + 1, blank)
+        heard = self.hear(chunk)
+        scores = np.full((len(heard), blank + 1), -7.0, np.float32)
+        for row, (piece, loudness) in zip(scores, heard, strict=True):
+            # How sure it is depends on the sound alone.
+            doubt = 2 * np.sin(loudness * 9_973)
+            row[blank] = -6.0 if piece >= 0 else 0.0
+            row[piece if piece >= 0 else 0] = 0.0 if piece >= 0 else -4.0
+            row[(piece + 3) % blank] += 6.0 + doubt if piece >= 0 else 0.0
+        (found,) = advance_ctc(
+            [self._searches[chunk.lane]], [scores.ctypes.data], blank + 1, [len(heard)], [chunk.last]
+        )
+        self.said += found.tokens
+        return StepResult(
+            lane=chunk.lane,
+            sequence=chunk.sequence,
+            tokens=found.tokens,
+            frames=len(heard),
+            last=chunk.last,
+            tentative=found.tentative,
+            alternatives=found.alternatives,
+            unsettled=found.unsettled,
+        )
 
 
 def speech(plan: Iterable[tuple[float, float]], seed: int = 7) -> NDArray[np.float32]:
@@ -99,9 +147,11 @@ def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
 class Driver:
     """Runs a session against the toy, answering after as many further messages as ``delay`` says."""
 
-    def __init__(self, session: Session, *, delay: int = 0, seed: int | None = None) -> None:
+    def __init__(
+        self, session: Session, *, delay: int = 0, seed: int | None = None, toy: ToyRecogniser | None = None
+    ) -> None:
         self.session = session
-        self.toy = ToyRecogniser()
+        self.toy = toy or ToyRecogniser()
         self.log: list[Event] = []
         self._due: list[Chunk] = []
         self._delay = delay

@@ -158,7 +158,7 @@ class Recognition:
         for token in result.tokens:
             self._add(token)
         changed = bool(result.tokens) or result.tentative != self._tentative
-        self._unsettled = result.unsettled
+        self._unsettled = result.unsettled or bool(result.tentative)
         self._expect(result.tentative)
         utterance = self._utterance
         if result.alternatives:
