@@ -56,7 +56,8 @@ class QualityMonitor:
         if clipping or self._clipped_sum:
             self._count(int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if clipping else 0)
         self._flat = self._flat + 1 if rms < _NO_SIGNAL else 0
-        if not (self._active or self._clipped_sum or self._flat or speech):
+        # As most hops are, ten times a second for every stream: nothing is wrong, and nothing of it may begin.
+        if not (self._active or self._clipped_sum or self._flat or (speech and tracker.speech < TOO_QUIET)):
             return []
         changes: list[Change] = []
         share = self._clipped_sum / (WINDOW * HOP)
