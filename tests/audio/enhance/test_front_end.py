@@ -50,8 +50,16 @@ def test_what_is_off_costs_nothing() -> None:
     assert FrontEnd.wanted(AudioOptions()) is not None
 
 
-def test_whole_blocks_are_not_delayed_and_others_by_less_than_one() -> None:
+@pytest.mark.parametrize("size", [1, 230, 1_601])
+def test_what_is_not_changed_is_not_held_back(size: int) -> None:
     front_end = FrontEnd(AudioOptions())
+    packet = speech(1)[:size]
+    assert [len(front_end.push(packet)) for _ in range(20)] == [size] * 20
+
+
+def test_what_is_changed_is_held_back_by_less_than_a_block() -> None:
+    front_end = FrontEnd(AudioOptions())
+    front_end.push(speech(3, -60, floor=-95))
     assert len(front_end.push(speech(0.02))) == 320
     assert len(front_end.push(speech(0.02)[:230])) == 160
     assert len(front_end.push(speech(0.02)[:89])) == 0

@@ -1,8 +1,9 @@
 """The front end of one lane: everything that happens between resampling and speech detection.
 
 Audio is measured every 100 ms of the lane's sample clock (a *hop*). What is done to a hop follows from the hops before
-it, so that nothing waits for a measurement. Audio leaves in blocks of 10 ms: packets of whole blocks are not delayed at
-all, others by less than 10 ms, and the noise suppressor by 6 ms more. None of it moves anything on the sample clock.
+it, so that nothing waits for a measurement. Only what needs blocks of 10 ms (the noise suppressor, and the gain while
+it is not one) holds back what is no whole block, less than 10 ms, and the suppressor 6 ms more. None of it moves
+anything on the sample clock.
 """
 
 from typing import Final, NamedTuple
@@ -47,6 +48,7 @@ class FrontEnd:
         self._offset = OffsetRemoval() if options.remove_dc else None
         self._quality = QualityMonitor() if options.report else None
         self._suppressor = None if options.noise_suppression == "off" else NoiseSuppressor(options.noise_suppression)
+        self._blocks = self._suppressor is not None
         self._rest: Samples = _NOTHING
         self._hop: list[Samples] = []
         self._filled = 0
@@ -63,18 +65,12 @@ class FrontEnd:
         """Take samples [n], give those that are ready [m]. Input that is not changed is not copied."""
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
-        count = len(samples) // BLOCK * BLOCK
-        if count == len(samples):
             self._rest = _NOTHING
-        else:
-            # A copy: the caller's memory may be a packet's, and would be kept whole.
-            self._rest = samples[count:].copy()
-            samples = samples[:count]
-        if self._filled + count <= HOP:
+        if self._filled + len(samples) <= HOP:
             return self._advance(samples)
         parts = []
         at = 0
-        while at < count:
+        while at < len(samples):
             piece = samples[at : at + HOP - self._filled]
             at += len(piece)
             parts.append(self._advance(piece))
@@ -95,7 +91,11 @@ class FrontEnd:
         return output
 
     def _advance(self, samples: Samples) -> Samples:
-        """Process whole blocks [n] that lie within the hop in progress."""
+        """Process samples [n] that lie within the hop in progress."""
+        if self._blocks and (over := len(samples) % BLOCK):
+            # A copy: the caller's memory may be a packet's, and would be kept whole.
+            self._rest = samples[-over:].copy()
+            samples = samples[:-over]
         output = self._corrected(samples)
         if self._suppressor is not None:
             output = self._suppressor.push(output)
@@ -119,6 +119,7 @@ class FrontEnd:
         speech = self._tracker.push(measurement.rms)
         if self._gain is not None:
             self._gain.follow(self._tracker, speech)
+            self._blocks = self._suppressor is not None or not self._gain.flat
         if self._offset is not None:
             self._offset.follow(measurement.mean)
         if self._quality is not None:

@@ -45,6 +45,11 @@ class AutomaticGain:
         """The gain at the end of the hop in progress (dB)."""
         return self._decibels
 
+    @property
+    def flat(self) -> bool:
+        """Exactly one for the whole hop in progress."""
+        return self._flat
+
     def apply(self, samples: Samples) -> Samples:
         """Amplify samples [n] of the hop in progress, whole blocks of :data:`BLOCK` but for the end of a stream.
 

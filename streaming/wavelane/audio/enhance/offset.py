@@ -12,7 +12,7 @@ _LEAST = 0.005
 
 
 class OffsetRemoval:
-    """Subtracts the mean of the hops before, moving from one to the next over a hop; the first three are not corrected."""
+    """Subtracts the mean of the hops before, moving from one to the next over a hop, after the first three."""
 
     def __init__(self) -> None:
         self._hops = 0
