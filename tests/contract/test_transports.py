@@ -33,7 +33,9 @@ def clients(server: Server) -> Iterator[Any]:
 
 def without_pace(event: dict[str, Any]) -> dict[str, Any]:
     """Without what depends on how fast the engine was, and which session it is."""
-    return {name: _known(value) for name, value in event.items() if name not in ("lag_ms", "processed", "session")}
+    told = _known({name: value for name, value in event.items() if name not in ("lag_ms", "processed", "session")})
+    assert isinstance(told, dict)
+    return told
 
 
 def _known(value: Any) -> Any:
