@@ -130,6 +130,26 @@ async def test_languages_are_offered_when_there_are_several(page: OpenPage, serv
     assert (configure["language"], configure["encoding"], "sample_rate" in configure) == ("de", "container", False)
 
 
+@pytest.mark.parametrize(("languages", "offered"), [(["en"], True), (["en", "de"], False)])
+async def test_text_is_written_where_there_are_rules(
+    page: OpenPage, server: Server, tmp_path: Path, languages: list[str], offered: bool
+) -> None:
+    view = await page(server.http)
+    ready = READY | {"model": MODEL | {"languages": languages}}
+    controls = await scripted(view, configured=[ready], ended=[{"type": "closed", "received": 0}])
+    await send_file(view, tmp_path)
+    await expect(view.locator("#written")).to_be_visible(visible=offered)
+    assert "text" not in json.loads(controls[0])
+    if offered:
+        await view.locator("#written").check()
+        before = len(controls)
+        await view.locator("#file").set_input_files(write_wav(tmp_path / "other.wav", 1.0))
+        await expect(view.locator(".source")).to_have_count(2)
+        text = {"itn": True, "punctuation": True, "capitals": True, "verbatim": False}
+        configured = [json.loads(control) for control in controls[before:]]
+        assert configured[0]["text"] == text
+
+
 async def test_a_full_server_is_told_and_tried_again(page: OpenPage, server: Server, tmp_path: Path) -> None:
     view = await page(server.http, network_faults=True)
     attempts: list[int] = []

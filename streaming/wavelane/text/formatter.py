@@ -9,6 +9,7 @@ words alone, not on how long the utterance is.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from wavelane.events import CLOCK_RATE, Word
@@ -34,7 +35,7 @@ class Formatted(NamedTuple):
     stable: int
     """Characters of ``text`` that stay."""
     words: tuple[Word, ...]
-    """Written words; each has the time of the spoken words that it stands for, and their mean confidence."""
+    """Written words; each has the time of the spoken words that it stands for, and the product of their confidences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ class _Writer:
             return
         word = source[0]
         if len(source) > 1 or text != word.text:
-            confidence = round(sum(word.confidence for word in source) / len(source), 4)
+            confidence = round(prod(word.confidence for word in source), 4)
             word = Word(text=text, start=word.start, end=source[-1].end, confidence=confidence)
         self._words.append(word)
         self._text = f"{self._text} {text}" if self._text else text
