@@ -19,7 +19,7 @@ NO_LM = "off"
 DEFAULT_BEAM = 8
 """Hypotheses of a beam search that does not say how many."""
 
-LEAST_SETTLE, MOST_SETTLE = 2, 8
+LEAST_SETTLE, MOST_SETTLE, NEVER_SETTLE = 2, 8, 1_000_000
 """Encoder frames of silence in which a beam search settles: as many as the utterance's silence has, within these."""
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
@@ -250,7 +250,7 @@ def decoding_of(
     """
     if grammar is not None and spec.constrained:
         # A detector knows better where a sentence ends than a model that may have missed a word.
-        settle = MOST_SETTLE if gated else _settle(options, spec)
+        settle = NEVER_SETTLE if gated else max(LEAST_SETTLE, _silence_frames(options, spec))
         return Decoding(beam=1, settle=settle, grammar=grammar.text)
     fusion = fusion_request(options, spec)
     beam = options.decoding.beam or 1
@@ -267,8 +267,11 @@ def decoding_of(
 
 def _settle(options: SessionOptions, spec: ModelSpec) -> int:
     # An utterance's silence is never over before the search has settled in it.
-    settle = options.endpoint.silence_ms * CLOCK_RATE // 1000 // spec.frame_samples
-    return min(max(settle, LEAST_SETTLE), MOST_SETTLE)
+    return min(max(_silence_frames(options, spec), LEAST_SETTLE), MOST_SETTLE)
+
+
+def _silence_frames(options: SessionOptions, spec: ModelSpec) -> int:
+    return options.endpoint.silence_ms * CLOCK_RATE // 1000 // spec.frame_samples
 
 
 def describe(error: ValidationError) -> str:
