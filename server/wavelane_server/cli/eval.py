@@ -40,10 +40,15 @@ _EXISTING = click.Path(exists=True)
 
 
 def option_of(text: str) -> tuple[list[str], Any]:
-    """``name=value`` or ``name.part=value``; the value is JSON, or else text."""
+    """``name=value`` or ``name.part=value``; the value is JSON, or else text; ``@FILE`` is what the file holds."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise click.BadParameter(f"{text!r} is not NAME=VALUE, for example vad.kind=off or alternatives=5")
+    if value.startswith("@"):
+        try:
+            value = Path(value[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"cannot read {value[1:]}: {error}") from None
     try:
         return name.split("."), json.loads(value)
     except ValueError:
@@ -76,7 +81,7 @@ def option_of(text: str) -> tuple[list[str], Any]:
     multiple=True,
     type=option_of,
     metavar="NAME=VALUE",
-    help="Any option of a session, for example vad.kind=off; values are JSON or text.",
+    help="Any option of a session, for example vad.kind=off or grammar=@coffee.jsgf (a file); JSON or text.",
 )
 @click.option("--corpus", "corpora", multiple=True, help="Only this set of the manifests; several allowed.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first recordings of each set.")

@@ -98,6 +98,24 @@ def test_another_recogniser_needs_no_server(commands, tmp_path):
     assert "1 of 1 failed" in result.output
 
 
+def test_commands_understood_by_a_grammar_in_a_file(server, tmp_path):
+    grammar = (
+        "#JSGF V1.0; grammar moves; public <move> = (go <way> {way} five zero) {intent:move}; <way> = left | right;"
+    )
+    (tmp_path / "moves.jsgf").write_text(grammar)
+    line = {"audio_filepath": str(COMMANDS), "text": None, "intent": "move"}
+    lines = [line | {"slots": {"way": way}} for way in ("left", "right")]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run(
+        *(str(tmp_path / "m.jsonl"), "--url", server.ws, "--json", str(tmp_path / "out.json")),
+        *("--option", f"grammar=@{tmp_path / 'moves.jsgf'}", "--option", "vad.kind=off"),
+        *("--option", "endpoint.silence_ms=3000"),
+    )
+    (group,) = json.loads((tmp_path / "out.json").read_text())["groups"]
+    assert (group["intents"]["commands"], group["intents"]["intent"], group["intents"]["slots"]) == (2, 1.0, 0.5)
+    assert group["intents"]["understood"]["value"] == 0.5
+
+
 def test_no_server(commands):
     result = run(commands, "--url", "ws://127.0.0.1:9", code=2)
     assert "no server at" in result.output
@@ -108,6 +126,7 @@ def test_no_server(commands):
     [
         (["--option", "vad.kin=off"], 1, "vad.kin: unknown option"),
         (["--option", "loud"], 2, "is not NAME=VALUE"),
+        (["--option", "grammar=@missing.jsgf"], 2, "cannot read missing.jsgf"),
         (["--option", "lookahead=3"], 2, "give the lookahead as --lookahead"),
         (["--option", "vad=off", "--option", "vad.kind=off"], 2, "beside a value of vad"),
         (["--condition", "echo"], 1, "is no condition"),
