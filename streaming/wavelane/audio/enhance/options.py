@@ -18,16 +18,16 @@ class AudioOptions(BaseModel):
     remove_dc: bool = True
     """Take out a constant offset above 0.5 % of full scale, as cheap sound cards add."""
     noise_suppression: Suppression = "off"
-    """WebRTC's noise suppressor, weakest to strongest (extra ``noise``). It costs words where the model knows noise
-    already; for models that do not."""
+    """WebRTC's noise suppressor, weakest to strongest (extra ``noise``), 6 ms of delay. For models that do not know
+    noise; it costs words where the model does."""
     report: bool = True
     """Tell the client when its audio is clipped, silent as with a muted microphone, or too quiet (``audio_issue``)."""
     lead_ms: Annotated[int, Field(ge=0, le=2_000)] = 160
     """Silence that the encoder hears before a stream of audio (ms): a model hears a word better that is not its first
     frame. 0: none, as in the reference implementations."""
     tail_ms: Annotated[int, Field(ge=0, le=2_000)] = 160
-    """Silence that the encoder hears at the end of the audio, unless there was as much already (ms); nothing waits for
-    it. A word at the very end is not lost. 0: none, as in the reference implementations."""
+    """Silence that the encoder hears where the audio ends, at the end and at a flush (ms); nothing waits for it, and a
+    word at the very end is not lost. 0: none, as in the reference implementations."""
 
     @property
     def processing(self) -> bool:
