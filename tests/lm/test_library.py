@@ -67,7 +67,7 @@ def test_a_folder_says_what_it_brings(tmp_path: Path) -> None:
     write_folder(tmp_path, models, "words", "hot.txt")
     folder = read_folder(tmp_path)
     assert (folder.models, folder.default) == (models, "words")
-    assert folder.hotwords == (("new york", 3.5), ("aleppo", 2.0))
+    assert folder.hotwords == (("new york", 3.5), ("aleppo", 1.0))
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_what_a_search_adds_follows_from_the_options() -> None:
     options = session.receive_options(
         {"lm": "coffee", "lm_weight": 0.5, "hotwords": ["one", {"phrase": "two", "boost": 5}]}
     )
-    request = FusionRequest(lm="coffee", lm_weight=0.5, hotwords=(("one", 2.0), ("two", 5.0)))
+    request = FusionRequest(lm="coffee", lm_weight=0.5, hotwords=(("one", 1.0), ("two", 5.0)))
     assert fusion_request(options, spec) == request
     options = session.receive_options({"lm": "off"})
     assert options.lm_weight is None

@@ -14,7 +14,7 @@ WEIGHT = 0.5
 """Scale of a language model of which nothing else is known."""
 WORD_BONUS = 0.5
 """Bonus of a word with it."""
-BOOST = 2.0
+BOOST = 1.0
 """Boost of a hotword without one of its own."""
 _MOST_PHRASES = 100_000
 

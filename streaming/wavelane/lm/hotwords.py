@@ -20,7 +20,7 @@ from wavelane.lm.spelling import Speller, Spelling
 Mask = NDArray[np.bool_]
 
 _SPELLINGS = 3
-"""Ways to spell a word besides the tokenizer's: a weak model does not always write that one."""
+"""Ways to spell a word where it is not known for certain how the tokenizer does it."""
 _STEP = 0.25
 """What a phrase keeps is rounded down to multiples of this, which bounds how many different amounts a graph has."""
 
@@ -79,7 +79,9 @@ def _spellings(text: str, speller: Speller) -> list[tuple[int, Spelling]]:
         known = [spelling for spelling in usual if spelling is not None]
         length = sum(map(len, known))
         found.setdefault(sum(known, ()), length)
-        # One word at a time is spelled in another way: all combinations would be too many, and are rarely written.
+        if speller.exact:
+            continue
+        # One word at a time is spelled in another way: all combinations would be too many.
         for at, word in enumerate(form):
             for other in speller.alternatives(word, _SPELLINGS):
                 found.setdefault(sum((*known[:at], other, *known[at + 1 :]), ()), length)

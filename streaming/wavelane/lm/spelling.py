@@ -41,7 +41,8 @@ class Speller:
         self._written = frozenset("".join(self.ids))
         self._letters = frozenset(piece for piece in self.ids if len(piece) == 1)
         self._longest = max(map(len, self.ids), default=0)
-        self._merges = _is_byte_pair(self.ids)
+        self.exact = _is_byte_pair(self.ids)
+        """Words are spelled as the tokenizer does it; otherwise nearly always so."""
         self.spell_word = lru_cache(maxsize=65_536)(self._spell_word)
 
     def spell(self, text: str) -> Spelling | None:
@@ -91,7 +92,7 @@ class Speller:
         text = OPENER + word
         if len(text) > _LONGEST_WORD:
             return None
-        if self._merges and (spelling := self._merge(text)) is not None:
+        if self.exact and (spelling := self._merge(text)) is not None:
             return spelling
         best = self.alternatives(word, 1)
         return best[0] if best else None
