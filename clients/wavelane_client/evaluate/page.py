@@ -172,4 +172,5 @@ def _class(name: str, applies: bool) -> str:
 
 
 def _where(row: Mapping[str, Any]) -> str:
-    return f"{row['name']} · {row['condition']} · lookahead {row['lookahead']}"
+    lookahead = [] if row["lookahead"] is None else [f"lookahead {row['lookahead']}"]
+    return " · ".join([row["name"], row["condition"], *lookahead])

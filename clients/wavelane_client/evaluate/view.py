@@ -24,7 +24,8 @@ def print_report(console: Console, report: Mapping[str, Any], rows: Sequence[Row
     if worst and (shown := worst_rows(rows, worst)):
         console.print(f"Worst {len(shown)}:", highlight=False)
         for row in shown:
-            console.print(f"  {row.name} ({row.condition}, lookahead {row.lookahead})", markup=False, highlight=False)
+            where = row.condition if row.lookahead is None else f"{row.condition}, lookahead {row.lookahead}"
+            console.print(f"  {row.name} ({where})", markup=False, highlight=False)
             console.print(f"    said   {row.reference}", markup=False, highlight=False)
             console.print(f"    heard  {row.hypothesis}", markup=False, highlight=False)
     failed = [row for row in rows if row.error is not None]
@@ -166,7 +167,7 @@ def comparison_table(report: Mapping[str, Any]) -> Table | None:
     table = _table(
         f"{report['name']} against {comparison['name']}, the same recordings",
         ("condition", "lookahead", "set"),
-        ("utterances", "WER %", "other %", "change", "95 %", "better with p"),
+        ("utterances", "WER %", "other %", "change", "95 %", "p(better)"),
     )
     for group in comparison["groups"]:
         change = group["change"]
