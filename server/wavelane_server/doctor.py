@@ -98,6 +98,7 @@ def _torch() -> list[Finding]:
         built = f"built for CUDA {torch.version.cuda}, but no GPU is usable" if torch.version.cuda else "a CPU build"
         findings.append(Finding("torch", "device", "info", f"cpu ({built})"))
         findings += _native()
+    findings.append(_search())
     findings.append(
         Finding("torch", "threads", "info", f"{torch.get_num_threads()} for a step (setting engine.threads)")
     )
@@ -119,6 +120,15 @@ def _native() -> list[Finding]:
         Finding("torch", "native", "ok", f"{build}; steps run in int8 (setting engine.precision)"),
         Finding("torch", "products", "info", f"{rates} G operations per second on one core"),
     ]
+
+
+def _search() -> Finding:
+    """Beam search, language models and hotwords."""
+    from wavelane.native.searching import missing_search
+
+    if (reason := missing_search()) is not None:
+        return Finding("torch", "search", "missing", reason, "apt install g++, then install Wavelane again")
+    return Finding("torch", "search", "ok", "beam search, language models, hotwords and grammars")
 
 
 def _models() -> list[Finding]:
