@@ -15,6 +15,8 @@ COMMANDS = {
     "demo": "Start a server, play a recording into it, and watch the words appear.",
     "adapt": "Teach a recogniser a domain by text alone.",
     "lm": "Build, mix, convert and measure n-gram language models.",
+    "grammar": "Check grammars, print their sentences, and see what a text means.",
+    "profile": "Store, show and erase users' profiles on a running server.",
     "models": "List, fetch, inspect, convert and verify models.",
     "bench": "Measure the engine alone: throughput, streams in real time, the limit of this machine.",
     "load": "Measure what a server carries: latency, errors and accuracy under load.",

@@ -28,6 +28,8 @@ FAST_BLOCK_SECONDS = 0.25
 ENDINGS = {"text": "txt", "jsonl": "jsonl", "srt": "srt", "vtt": "vtt"}
 WHOLE = {"srt": to_srt, "vtt": to_vtt}
 """Formats that are written when all finals are known."""
+_OPTIONS = ("lookahead", "language", "channel", "grammar", "profile")
+"""Options of the session that flags have as they are."""
 EXIT_FAILED, EXIT_NO_SERVER, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -38,6 +40,16 @@ def channel_of(value: str) -> int | str:
     if not value.isdigit():
         raise click.BadParameter(f"{value!r} is neither a channel counted from 0 nor mix nor separate")
     return int(value)
+
+
+def grammar_of(value: str) -> str:
+    """The text of a grammar's file, or the name of one that the server has."""
+    if not value.endswith((".jsgf", ".gram")):
+        return value
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{value} cannot be read: {error}") from None
 
 
 @dataclass
@@ -65,6 +77,9 @@ class Output:
             if isinstance(event, Final):
                 clear = "\r\x1b[2K" if self.terminal and self.partials else ""
                 self.write(clear + to_text([event], label_channels=self.label_channels))
+                if event.intent is not None:
+                    slots = "".join(f" {name}={value!r}" for name, value in event.intent.slots.items())
+                    self.write(f"→ {event.intent.name}{slots} ({event.intent.score:.2f})\n")
             elif isinstance(event, Partial) and self.partials and event.text:
                 self.write(self._partial(event.text))
 
@@ -122,6 +137,13 @@ class Output:
 @click.option(
     "--replace", multiple=True, metavar="HEARD=WRITTEN", help="What is written for a phrase that is heard; repeatable."
 )
+@click.option(
+    "--grammar",
+    type=grammar_of,
+    metavar="FILE|NAME",
+    help="What may be said, and what it means: a JSGF file, or a grammar of the server by name.",
+)
+@click.option("--profile", metavar="KEY", help="Key of a user's profile that the server keeps.")
 @click.option("--raw", is_flag=True, help="Send the file's bytes undecoded, for the server to decode.")
 @click.option(
     "--encoding",
@@ -143,7 +165,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     files: tuple[str, ...] = flags["files"]
     _check(files, flags)
     url = flags["url"] or (DEFAULT_GRPC_URL if flags["use_grpc"] else DEFAULT_URL)
-    options = {name: flags[name] for name in ("lookahead", "language", "channel") if flags[name] is not None}
+    options = {name: flags[name] for name in _OPTIONS if flags[name] is not None}
     if flags["vad"]:
         options["vad"] = {"kind": flags["vad"]}
     text = {**(flags["text"] or {}), **({"replace": replacements_of(flags["replace"])} if flags["replace"] else {})}

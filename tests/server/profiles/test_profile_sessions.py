@@ -1,15 +1,18 @@
 """Profiles through real sockets, with 0, 1 and 2 front ends: stored, used, corrected, exported, erased."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from support.server import Server, start_server
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_client import Corrected, Failed, Final, connect
+from wavelane_server.cli.profile import command
 
 DATA = Path(__file__).parents[2] / "data" / "speech"
 SETTINGS = {"consent": True, "hotwords": [{"phrase": "left", "boost": 1.0}], "replace": {"five": "FIVE"}}
@@ -120,3 +123,25 @@ async def test_a_server_without_a_folder_keeps_none(server: Server) -> None:
     with pytest.raises(WavelaneError, match=r"profiles\.folder"):
         async with connect(server.ws, profile="key-0123456789"):
             pass
+
+
+def test_the_command(keeping: Server, tmp_path: Path) -> None:
+    file = tmp_path / "me.json"
+    file.write_text(json.dumps({"hotwords": ["Nguyen"], "replace": {"win": "Nguyen"}}))
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(command, [*arguments, "--url", keeping.http])
+        return result.exit_code, result.output
+
+    status, output = run("store", "cli-key-0123", str(file))
+    assert (status, "consent" in output) == (1, True)
+    assert run("store", "cli-key-0123", str(file), "--consent") == (0, "")
+    status, output = run("show", "cli-key-0123")
+    assert status == 0
+    file.write_text(output)
+    assert json.loads(output)["replace"] == {"win": "Nguyen"}
+    # What was exported can be stored elsewhere.
+    assert run("store", "cli-key-4567", str(file), "--consent") == (0, "")
+    for key in ("cli-key-0123", "cli-key-4567"):
+        assert run("erase", key) == (0, "")
+        assert run("show", key)[0] == 1
