@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import struct
 import wave
 from collections.abc import AsyncIterator
@@ -97,6 +98,16 @@ async def test_vad_and_lookahead_are_taken(http: httpx.AsyncClient, wav: bytes) 
     assert (await post(http, wav, vad="off", lookahead="13", model="wavelane-en-small", language="en")).json()["text"]
 
 
+async def test_text_is_written_as_asked_for(http: httpx.AsyncClient, wav: bytes) -> None:
+    plain = (await post(http, wav)).json()["text"]
+    first = plain.split()[0]
+    asked = json.dumps({"punctuation": True, "capitals": True, "replace": {first: "xylophone"}})
+    written = (await post(http, wav, text=asked)).json()["text"]
+    assert written.split()[0].rstrip(",.?").lower() == "xylophone"
+    assert written[0].isupper()
+    assert written[-1] in ".?"
+
+
 BAD_FORMS: dict[str, tuple[dict[str, str], int, str, str]] = {
     "unknown field": ({"temprature": "0"}, 400, "invalid_config", "unknown field temprature; known are file"),
     "unknown format": ({"response_format": "yaml"}, 400, "invalid_config", "response_format is one of json"),
@@ -104,6 +115,8 @@ BAD_FORMS: dict[str, tuple[dict[str, str], int, str, str]] = {
     "unknown language": ({"language": "tlh"}, 400, "invalid_config", "not 'tlh'"),
     "lookahead that the model lacks": ({"lookahead": "5"}, 400, "invalid_config", "was trained for"),
     "lookahead that is no number": ({"lookahead": "soon"}, 400, "invalid_config", "lookahead: "),
+    "text that is no JSON": ({"text": "itn"}, 400, "invalid_config", "text is a JSON object like"),
+    "text that is no object": ({"text": "5"}, 400, "invalid_config", "text: "),
     "unknown detector": ({"vad": "ears"}, 400, "invalid_config", "vad.kind: "),
     "granularity without times": ({"timestamp_granularities[]": "word"}, 400, "invalid_config", "verbose_json"),
 }

@@ -123,6 +123,9 @@ def test_nothing_asked_for_is_nothing_done() -> None:
         (TextOptions(itn=True, replace={"five one": "V I"}), "two two five one two two two", "two two V I 222"),
         (TextOptions(itn=True), "five hundred, people", "500, people"),
         (TextOptions(verbatim=False, itn=True), "twenty um five", "25"),
+        (TextOptions(verbatim=False), "Yes. Um, the the cat. I I see", "Yes. The cat. I see"),
+        (TextOptions(itn=True), "Call at five p.m. on May fifth, please.", "Call at 5 PM on May 5, please."),
+        (TextOptions(itn=True), "It is twenty five. Mr. Smith is Mr. Ten.", "It is 25. Mr. Smith is Mr. 10."),
         (TextOptions(verbatim=False, replace={"new york": "NYC"}), "new uh york", "NYC"),
     ],
 )

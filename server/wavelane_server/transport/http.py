@@ -1,6 +1,7 @@
 """HTTP: the models, and the transcription of a whole file through the same engine."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -21,7 +22,7 @@ PIECE_BYTES = 8_192
 FORM_BYTES = 65_536
 """What a form may have besides its file (bytes)."""
 
-_FIELDS = ("file", "model", "language", "lookahead", "vad", "response_format", "timestamp_granularities[]")
+_FIELDS = ("file", "model", "language", "lookahead", "vad", "text", "response_format", "timestamp_granularities[]")
 _WAITING = 65_536
 """Events that may wait within the server: they are collected as they come."""
 
@@ -146,6 +147,11 @@ def _parse(form: FormData) -> tuple[UploadFile, dict[str, Any], str, bool]:
         values["lookahead"] = int(text) if text.isascii() and text.isdigit() else text
     if form.get("vad"):
         values["vad"] = {"kind": str(form["vad"])}
+    if form.get("text"):
+        try:
+            values["text"] = json.loads(str(form["text"]))
+        except (ValueError, RecursionError):
+            raise refuse('text is a JSON object like {"itn": true, "punctuation": true}') from None
     return file, values, form_name, "word" in granularities
 
 

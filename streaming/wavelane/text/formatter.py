@@ -26,6 +26,7 @@ LANGUAGE = "en"
 _LEFT = 8
 """Words before the open ones that a rule may look at."""
 _MARKS = frozenset(".,?!;:")
+_SHORT = frozenset(("mr", "mrs", "ms", "dr", "st", "jr", "sr", "prof", "vs"))
 
 
 class Formatted(NamedTuple):
@@ -78,6 +79,13 @@ def _written_by(vocabulary: tuple[str, ...]) -> tuple[bool, bool]:
     """Whether a model writes punctuation, and capitals: it has pieces for them."""
     pieces = [piece.strip("\u2581") for piece in vocabulary if not piece.startswith("<")]
     return any(piece in (".", "?") for piece in pieces), any(piece != piece.lower() for piece in pieces)
+
+
+def _closes(text: str) -> bool:
+    """Whether a word as the model writes it ends with a mark; the point of an abbreviation (p.m., Mr.) is none."""
+    if text[-1:] not in _MARKS:
+        return False
+    return text[-1] != "." or not ("." in text[:-1] or text[:-1].lower() in _SHORT)
 
 
 class Formatter:
@@ -156,19 +164,28 @@ class _Writer:
     def _advance(self, words: Sequence[Word], closed: int, *, final: bool = False) -> list[Word]:
         """Write what no word to come can change; the words that are left, without those that are left out."""
         kept: list[Word] = []
+        sources: list[int] = []
         keys: list[str] = []
         groups: list[int] = []
         known = group = 0
         drop = not self._style.options.verbatim
+        raised = False
         for index in range(self._taken, len(words)):
             word = words[index]
             key = key_of(word.text)
-            if drop and left_out(key, keys[-1] if keys else self._previous):
+            previous = keys[-1] if keys else self._previous
+            if drop and left_out(key, previous):
+                raised = raised or (key != previous and word.text[:1].isupper())
                 continue
+            if raised:
+                # A sentence that began with what was left out begins here.
+                word = replace(word, text=word.text[:1].upper() + word.text[1:])
+                raised = False
             kept.append(word)
+            sources.append(index)
             keys.append(key)
             groups.append(group)
-            group += word.text[-1:] in _MARKS
+            group += _closes(word.text)
             known += index < closed
         cursor = Cursor(keys, groups, self._left)
         at, size = 0, len(kept)
@@ -189,11 +206,9 @@ class _Writer:
         if at:
             # Words that were left out behind the last one are looked at again, and left out again.
             last = kept[at - 1]
-            while words[self._taken] is not last:
-                self._taken += 1
-            self._taken += 1
+            self._taken = sources[at - 1] + 1
             self._previous = keys[at - 1]
-            if last.text[-1:] in _MARKS:
+            if _closes(last.text):
                 self._left = []
             else:
                 begin = groups.index(groups[at - 1])
@@ -225,7 +240,7 @@ class _Writer:
             self._append(self._shown(source[0].text, keys[at], self._opens), source)
         else:
             tail = source[-1].text
-            closing = tail[-1:] if tail[-1:] in _MARKS else ""
+            closing = tail[-1:] if _closes(tail) else ""
             first = 0
             for index, piece in enumerate(span.pieces):
                 text = piece.text + (

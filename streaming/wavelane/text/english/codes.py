@@ -23,6 +23,8 @@ _STREETS = {
     "street", "avenue", "road", "drive", "lane", "boulevard", "court", "place", "way", "parkway", "highway",
     "terrace", "circle", "square", "alley", "plaza",
 }  # fmt: skip
+_OTHER_USE = {"drive", "lane", "court", "place", "way", "circle", "square", "alley", "terrace"}
+"""Those that are behind a small number for other reasons: "one way", "two taxis drive"."""
 _STREET_WORDS = 3
 """Words of a street's name at most."""
 _NUMBERED = {
@@ -174,7 +176,8 @@ def address(words: Cursor) -> Span | None:
         word = words.at(end + index - 1)
         if not word or word in _NOT_STREET or word in SMALL:
             return None
-        if words.at(end + index) in _STREETS:
+        street = words.at(end + index)
+        if street in _STREETS and not (len(text) == 1 and street in _OTHER_USE):
             return Span(end - at, (Piece(text, end - at),))
     return None
 
@@ -196,8 +199,8 @@ def numbered(words: Cursor) -> Span | None:
     whole = cardinal(words, at)
     if whole is not None and whole[1] >= end:
         text, end = str(whole[0]), whole[1]
-    if not text:
-        return None
+    if not text or words.at(end) == "of":
+        return None  # "room one of the house"
     if words.at(end) == "point" and (more := decimals(words, end + 1))[0]:
         text, end = f"{text}.{more[0]}", more[1]
     letter = words.at(end)
