@@ -8,7 +8,10 @@ from wavelane.lm.arpa import write_arpa
 from wavelane.lm.estimate import estimate
 from wavelane.lm.folder import LmSource, read_folder, read_hotwords, write_folder
 from wavelane.lm.library import FusionLibrary
+from wavelane.lm.spelling import Speller
 from wavelane.lm.store import write_compact
+from wavelane.model.checkpoint import inspect_model
+from wavelane.model.embedded import embedded_path
 from wavelane.work import FusionRequest
 
 PIECES = ("<unk>", "▁a", "b", "▁c", "a", "▁")
@@ -91,3 +94,21 @@ def test_a_wrong_line_of_hotwords_is_named(tmp_path: Path, text: str, complaint:
     (tmp_path / "hot.txt").write_text(text)
     with pytest.raises(WavelaneError, match=complaint):
         read_hotwords(tmp_path / "hot.txt")
+
+
+def test_the_embedded_model_brings_a_language_model_for_its_pieces() -> None:
+    spec = inspect_model(embedded_path())
+    folder = read_folder(embedded_path())
+    assert folder.default is None, "single words are heard better without, greedily; a session asks for it"
+    library = FusionLibrary(spec.vocabulary, folder.models)
+    (part,) = library.fusion(FusionRequest(lm="general")).parts
+    assert part.kind == "piece"
+    speller = Speller(spec.vocabulary)
+
+    def score(text: str) -> float:
+        spelling = speller.spell(text)
+        assert spelling is not None
+        return part.graph.score(spelling) / len(spelling)
+
+    assert score("i would like to have a cup of coffee") > score("coffee cup a have to like would i of") + 1
+    assert library.nbytes < 20_000_000
