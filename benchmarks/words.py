@@ -52,6 +52,10 @@ from wavelane_client.manifest import read_manifest
 from wavelane_client.server_process import ServerProcess
 
 
+WIDTH = 140
+"""Columns of output that is not a terminal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Where everything is, and how it is measured."""
@@ -195,8 +199,10 @@ def main(manifest: Path, peers: Path, out: Path, model: str, lookaheads: str, no
         write_text(text, aligned.out / "words.md")
     except (WavelaneError, subprocess.CalledProcessError) as error:
         raise click.ClickException(str(error)) from None
+    click.echo(text)
     console = Console()
-    console.print(text, markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH)
     shown = comparison_table({"name": model, "against": compared})
     if shown is not None:
         console.print(shown)
