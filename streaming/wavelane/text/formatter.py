@@ -150,7 +150,8 @@ class _Writer:
         opens = self._opens
         shown = []
         for word in rest:
-            shown.append(replace(word, text=self._shown(word.text, key_of(word.text), opens)))
+            written = self._shown(word.text, key_of(word.text), opens)
+            shown.append(word if written == word.text else replace(word, text=written))
             opens = False
         text = " ".join([self._text, *(word.text for word in shown)] if self._text else [word.text for word in shown])
         return Formatted(text, len(self._text), (*self._words, *shown))
@@ -194,6 +195,8 @@ class _Writer:
                 break
             cursor.begin(at)
             span = self._span(cursor, keys, at)
+            if not final and cursor.looked > known:
+                break
             mark = ""
             if self._style.punctuation and self._words:
                 pause = (kept[at].start - self._ends) / CLOCK_RATE

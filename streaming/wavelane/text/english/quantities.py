@@ -14,6 +14,7 @@ _NAMED = {
     ("united", "states", "dollars"): "US$", ("canadian", "dollars"): "C$", ("australian", "dollars"): "A$",
     ("hong", "kong", "dollars"): "HK$", ("pounds", "sterling"): "£", ("british", "pounds"): "£",
 }  # fmt: skip
+_NAMED_FIRST = {names[0] for names in _NAMED}
 _CENTS = {"cent", "cents"}
 
 _PREFIXES = {"kilo": "k", "mega": "M", "giga": "G", "tera": "T", "milli": "m", "micro": "µ", "nano": "n", "centi": "c",
@@ -46,6 +47,7 @@ _LONG = {
     ("beats", "per", "minute"): "bpm", ("fluid", "ounces"): "fl oz", ("astronomical", "units"): "au",
     ("parts", "per", "million"): "ppm", ("revolutions", "per", "minute"): "rpm", ("kilos", "per", "hour"): "km/h",
 }  # fmt: skip
+_LONG_FIRST = {names[0] for names in _LONG}
 _PER = {"hour": "h", "second": "s", "minute": "min", "day": "d", "liter": "L", "meter": "m", "kilogram": "kg"}
 _POWERS = {"square": "²", "cubic": "³"}
 
@@ -73,7 +75,7 @@ def _span(words: Cursor, end: int, text: str) -> Span:
 
 
 def _currency(words: Cursor, at: int) -> tuple[str, int] | None:
-    for names, sign in _NAMED.items():
+    for names, sign in _NAMED.items() if words.at(at) in _NAMED_FIRST else ():
         if all(words.at(at + index) == name for index, name in enumerate(names)):
             return sign, at + len(names)
     sign = CURRENCIES.get(words.at(at), "")
@@ -147,7 +149,7 @@ def _measure(words: Cursor, amount: Number) -> Span | None:
         if scale in ("celsius", "centigrade", "fahrenheit"):
             return _span(words, end + 2, f"{amount.text} °{'F' if scale == 'fahrenheit' else 'C'}")
         return _span(words, end + 1, f"{amount.text}°")
-    for names, sign in _LONG.items():
+    for names, sign in _LONG.items() if words.at(end) in _LONG_FIRST else ():
         if all(words.at(end + index) == name for index, name in enumerate(names)):
             return _span(words, end + len(names), f"{amount.text} {sign}")
     unit = _unit(words, end)
