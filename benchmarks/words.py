@@ -51,7 +51,6 @@ from wavelane_client.load.points import markdown
 from wavelane_client.manifest import read_manifest
 from wavelane_client.server_process import ServerProcess
 
-
 WIDTH = 140
 """Columns of output that is not a terminal."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ _MANIFEST = click.Path(exists=True, dir_okay=False)
 )
 @click.option("--lookahead", "lookaheads", type=int, multiple=True, help="Only these. [default: all of the model]")
 @click.option("--sessions", type=click.IntRange(1), default=8, show_default=True, help="Recordings at the same time.")
+@click.option(
+    "--serve", default="", metavar="FLAGS", help="More flags of `wavelane serve`, for example '--engine-head ctc'."
+)
 @click.option("--dry-run", is_flag=True, help="Fit and measure, and leave the model as it is.")
 @click.option("--png", "png_path", type=click.Path(dir_okay=False), help="Draw the reliability of confidences here.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write what was fitted and measured here.")
@@ -82,7 +86,7 @@ async def _calibrate(flags: Mapping[str, Any]) -> dict[str, Any]:
         )
     entries = [entry for manifest in flags["manifests"] for entry in read_manifest(manifest) if entry.text]
     with _copy(folder, ()) as plain:
-        before = await _hear(plain, entries, lookaheads, flags["sessions"])
+        before = await _hear(plain, entries, lookaheads, flags)
     assert before.model is not None
     head = cast(Literal["ctc", "rnnt"], before.model.head)
     fitted = [
@@ -93,7 +97,7 @@ async def _calibrate(flags: Mapping[str, Any]) -> dict[str, Any]:
     held_out = [row for row in before.rows if half_of(row) == 1]
     others = [entry for entry in entries if half_of(entry) == 1]
     with _copy(folder, tuned_words) as tuned:
-        after = await _hear(tuned, others, lookaheads, flags["sessions"])
+        after = await _hear(tuned, others, lookaheads, flags)
     if not flags["dry_run"]:
         write_words(folder, tuned_words)
     return {
@@ -129,15 +133,18 @@ def _copy(folder: Path, words: Sequence[WordTuning]) -> Iterator[Path]:
         yield copy
 
 
-async def _hear(model: Path, entries: Sequence[Entry], lookaheads: Sequence[int], sessions: int) -> Evaluation:
+async def _hear(
+    model: Path, entries: Sequence[Entry], lookaheads: Sequence[int], flags: Mapping[str, Any]
+) -> Evaluation:
     if not entries:
         raise WavelaneError(ErrorCode.INVALID_CONFIG, "one half of the speakers has no recordings with text: give more")
-    async with ServerProcess(arguments=("--log-level", "warning", "--model", str(model))) as server:
+    arguments = ("--log-level", "warning", "--model", str(model), *shlex.split(flags["serve"]))
+    async with ServerProcess(arguments=arguments) as server:
         settings = Settings(
             url=server.url,
             lookaheads=tuple(lookaheads),
             options={"vad": {"kind": "off"}},
-            sessions=sessions,
+            sessions=flags["sessions"],
             normaliser="basic",
         )
         evaluation = await evaluate(settings, entries, Studio())

@@ -117,7 +117,16 @@ def manifest(path: Path, copies: int) -> str:
 
 def test_a_model_is_calibrated_and_served_with_it(model, tmp_path) -> None:
     lines = manifest(tmp_path / "m.jsonl", 24)
-    arguments = [str(model), lines, "--lookahead", "6", "--json", str(tmp_path / "o.json")]
+    arguments = [
+        str(model),
+        lines,
+        "--lookahead",
+        "6",
+        "--serve",
+        "--engine-head ctc",
+        "--json",
+        str(tmp_path / "o.json"),
+    ]
     result = CliRunner().invoke(command, [*arguments, "--png", str(tmp_path / "o.png")])
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "o.json").read_text())
