@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,12 @@ class Checkpoints:
 
 
 def starting_point(base: str) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """Configuration and weights of an embedded model or of a native folder."""
+    """Configuration and weights of an embedded model or of a native folder.
+
+    Word times and confidences that were fitted to it are left out: they are not those of weights that will change.
+    """
     config, weights = load_native(embedded_path(base) if base in EMBEDDED else Path(base))
-    return config, {name: weights.read(name) for name in weights.names()}
+    return replace(config, words=()), {name: weights.read(name) for name in weights.names()}
 
 
 def averaged(models: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@
 
 The weights of the last checkpoints are averaged (Izmailov et al., arXiv:1803.05407), and written in the native format
 as float16; with ``--nemo`` also as an archive that NeMo reads. The model in OUT answers at every lookahead of its base.
+Its word times and confidences are raw: fit them with ``wavelane calibrate``.
 """
 
 from dataclasses import replace

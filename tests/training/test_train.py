@@ -21,8 +21,8 @@ from train import main as train
 
 from wavelane.lm.spelling import speller
 from wavelane.model.checkpoint import load_model
-from wavelane.model.checkpoint.native import save_native
-from wavelane.model.embedded import DEFAULT
+from wavelane.model.checkpoint.native import load_native, save_native
+from wavelane.model.embedded import DEFAULT, embedded_path
 from wavelane.model.weights import Weights
 
 
@@ -70,6 +70,8 @@ def test_a_run_goes_on_where_it_ended_and_becomes_a_model(tmp_path: Path, base: 
     for path in (tmp_path / "out", tmp_path / "out.nemo"):
         assert set(load_model(path).spec.lookaheads) == {13, 6, 1, 0}
     assert load_model(tmp_path / "out").spec.name == "mine"
+    assert load_native(embedded_path())[0].words  # fitted to other weights
+    assert not load_native(tmp_path / "out")[0].words
     mean = averaged(starting_point(str(folder))[1] for folder in folders)
     stored = starting_point(str(tmp_path / "out"))[1]
     torch.testing.assert_close(stored["ctc.bias"].float(), mean["ctc.bias"], atol=1e-2, rtol=1e-3)
