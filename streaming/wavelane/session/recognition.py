@@ -137,14 +137,13 @@ class Recognition:
         """The result with no piece in the silence that was put before and behind the audio, which ends at ``end``."""
         size = self._spec.frame_samples
         oldest = -(-self._lead // size)
-        newest = (end - self._base - 1) // size if result.last else None
+        newest = max(oldest, (end - self._base - 1) // size)
         pieces = (*result.tokens, *result.tentative, *(token for way in result.alternatives for token in way.tokens))
-        if all(oldest <= token.frame and (newest is None or token.frame <= newest) for token in pieces):
+        if all(oldest <= token.frame <= newest for token in pieces):
             return result
 
         def placed(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-            frames = [max(oldest, token.frame if newest is None else min(token.frame, newest)) for token in tokens]
-            return tuple(replace(token, frame=frame) for token, frame in zip(tokens, frames, strict=True))
+            return tuple(replace(token, frame=min(max(oldest, token.frame), newest)) for token in tokens)
 
         return replace(
             result,
