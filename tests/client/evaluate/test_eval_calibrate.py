@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from wavelane.model.checkpoint.native import read_native_config
+from wavelane.model.checkpoint.native import read_native_config, write_words
 from wavelane.model.embedded import embedded_path
 from wavelane.spec import WordTuning
 from wavelane_client.evaluate.calibrate import fit, half_of
 from wavelane_client.evaluate.row import HeardWord, Row
 from wavelane_server.cli.calibrate import command
 
+OTHER = WordTuning(head="ctc", lookahead=1, end=(1.0, 2.0))
 SPEECH = Path("tests/data/speech").resolve()
 
 
@@ -95,9 +96,10 @@ def test_all_of_a_speaker_are_in_one_half() -> None:
 
 @pytest.fixture
 def model(tmp_path) -> Path:
-    """A copy of the embedded model."""
+    """A copy of the embedded model, corrected at another lookahead only."""
     folder = tmp_path / "model"
     shutil.copytree(embedded_path(), folder)
+    write_words(folder, [OTHER])
     return folder
 
 
@@ -136,7 +138,8 @@ def test_a_model_is_calibrated_and_served_with_it(model, tmp_path) -> None:
     assert each["after"]["times"]["start"]["median_ms"] < 80 < each["before"]["times"]["start"]["median_ms"]
     assert each["after"]["times"]["end"]["median_ms"] < 80
     assert each["after"]["confidence"]["ece"] < each["before"]["confidence"]["ece"]
-    (tuning,) = read_native_config(model).words
+    kept, tuning = read_native_config(model).words
+    assert kept == OTHER
     assert (tuning.head, tuning.lookahead) == ("ctc", 6)
     assert list(tuning.start) == each["fitted"]["start"]
     assert (tmp_path / "o.png").read_bytes().startswith(b"\x89PNG")
