@@ -279,7 +279,9 @@ async def test_what_text_cannot_be(urls, transport):
 
 
 def test_transcribe_writes_text(urls):
-    result = run("--url", urls["websocket"], "--text", "capitals,punctuation", "--replace", "go=walk on", COMMANDS)
+    first = run("--url", urls["websocket"], COMMANDS).stdout.split()[0]
+    flags = ("--text", "capitals,punctuation", "--replace", f"{first}=walk on")
+    result = run("--url", urls["websocket"], *flags, COMMANDS)
     assert result.exit_code == 0
     assert result.stdout.startswith("Walk on")
     assert result.stdout.rstrip()[-1] in ".?"

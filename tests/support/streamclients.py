@@ -155,6 +155,8 @@ def _to_proto(fields: dict[str, Any]) -> dict[str, Any]:
         made["encoding"] = made["encoding"].upper()
     if "vad" in made and "kind" in made["vad"]:
         made["vad"] = {**made["vad"], "kind": made["vad"]["kind"].upper()}
+    if "replace" in made.get("text", {}):
+        made["text"] = {**made["text"], "replace": {"phrases": made["text"]["replace"]}}
     if "channel" in made:
         channel = made["channel"]
         made["channel"] = {"index": channel} if isinstance(channel, int) else {"mode": channel.upper()}
