@@ -2,6 +2,7 @@
 
 import asyncio
 
+import edgecost
 import pytest
 from edge import SPEC, measure
 from edgeload import BINARY, TEXT, Unframer, cut, masked
@@ -55,6 +56,13 @@ async def test_the_stub_answers_every_chunk_at_the_pace_of_speech() -> None:
     assert session.backlog_ms < 1_000
     stub.close(slot)
     stub.audit()
+
+
+async def test_the_cost_of_a_packet_is_measured() -> None:
+    figures = await edgecost.measure(4, 20, "webrtc")
+    assert figures["packets"] == 80
+    assert figures["us_per_packet"] > 0
+    assert figures["messages_per_packet"] > 0
 
 
 async def test_a_small_load_is_measured() -> None:
