@@ -179,6 +179,8 @@ def _from_proto(response: pb.StreamResponse) -> dict[str, Any]:
     fields = _numbers(fields)
     if "reason" in fields:
         fields["reason"] = fields["reason"].removeprefix("REASON_").lower()
+    if "problem" in fields:
+        fields["problem"] = fields["problem"].lower().removeprefix("audio_problem_")
     if "intent" in fields:
         fields["intent"]["slots"] = {slot["name"]: slot["value"] for slot in fields["intent"]["slots"]}
     if "config" in fields:
