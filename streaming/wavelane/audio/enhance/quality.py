@@ -17,7 +17,8 @@ CLIPPED_SHARE: Final = 0.001
 TOO_QUIET: Final = -50.0
 """Speech below this level (dBFS) is too quiet."""
 
-_FULL_SCALE = np.float32(32_700 / 32_768)
+_FULL_SCALE = np.float32(0.98)
+"""The largest value of mu-law; 0.17 dB below that of 16 bits."""
 _NO_SIGNAL = -88.0
 """Below this level (dBFS) there is no signal: what changes by more than one step of 16 bits is above it."""
 _BACK = 6.0
