@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import Final, Partial
+from wavelane.events import CLOCK_RATE, AudioIssue, Final, Partial
 from wavelane_client.client import DEFAULT_GRPC_URL, DEFAULT_URL
 from wavelane_client.file import STDIN, Block, PcmFile, RawFile, duration_of
 from wavelane_client.formats import to_json_line, to_srt, to_text, to_vtt
@@ -26,6 +26,12 @@ from wavelane_server.cli.text import replacements_of, text_of
 LIVE_BLOCK_SECONDS = 0.1
 FAST_BLOCK_SECONDS = 0.25
 ENDINGS = {"text": "txt", "jsonl": "jsonl", "srt": "srt", "vtt": "vtt"}
+PROBLEMS = {
+    "clipping": "the audio is too loud and clipped",
+    "no_signal": "there is no sound at all: is the microphone muted?",
+    "too_quiet": "the speech is very quiet",
+}
+"""What people are told of a problem of the audio, on the standard error."""
 WHOLE = {"srt": to_srt, "vtt": to_vtt}
 """Formats that are written when all finals are known."""
 _OPTIONS = ("lookahead", "language", "channel", "grammar", "profile")
@@ -82,6 +88,9 @@ class Output:
                     self.write(f"→ {event.intent.name}{slots} ({event.intent.score:.2f})\n")
             elif isinstance(event, Partial) and self.partials and event.text:
                 self.write(self._partial(event.text))
+            elif isinstance(event, AudioIssue) and event.active and event.problem in PROBLEMS:
+                where = f" (channel {event.channel})" if self.label_channels else ""
+                click.echo(f"wavelane: {PROBLEMS[event.problem]}{where}, at {event.at / CLOCK_RATE:.1f} s", err=True)
 
     def close(self) -> None:
         """Write the formats that need all finals."""
