@@ -74,7 +74,7 @@ def command(measure: tuple[Path, ...], beam: int, out: Path, **recipe: Any) -> N
 
 def _evaluate(manifest: Path, model: str, options: list[str]) -> None:
     """``wavelane eval`` in a process of its own, which starts a server and ends it."""
-    flags = f"--model {shlex.quote(model)} --port 0 --grpc-port 0"
+    flags = f"--model {shlex.quote(model)}"
     done = subprocess.run(
         [sys.executable, "-m", "wavelane_server", "eval", str(manifest), "--serve", flags, "--worst", "0", *options]
     )
