@@ -209,7 +209,7 @@ def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
 
     The decoding of a chunk goes before them, see :func:`encode_decoding`.
     """
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     size = 0
     for slot, chunk in work:
         flags = (_START if chunk.start else 0) | (_LAST if chunk.last else 0)
@@ -219,7 +219,7 @@ def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
             flags |= _BOUNDS
         if chunk.decoding is not None:
             flags |= _DECODED
-        samples = chunk.samples.tobytes()
+        samples = chunk.samples.data  # copied once, by the join
         parts.append(
             _CHUNK.pack(
                 slot.index,
@@ -236,7 +236,7 @@ def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
             )
         )
         parts.append(samples)
-        size += _CHUNK.size + len(samples)
+        size += _CHUNK.size + samples.nbytes
         if size >= CHUNKS_BYTES:
             yield b"".join([_HEAD.pack(size, Kind.CHUNKS), *parts])
             parts, size = [], 0
