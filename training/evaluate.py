@@ -34,7 +34,7 @@ from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.runner import Runner
 from wavelane.engine.slots import Slot
 from wavelane.errors import WavelaneError
-from wavelane.lm.folder import LmSource
+from wavelane.lm.folder import WEIGHT, WORD_BONUS, LmSource
 from wavelane.lm.library import FusionLibrary
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
@@ -148,7 +148,8 @@ def score(corpus: str, lookahead: int, backend: str, pairs: list[tuple[str, str]
 )
 @click.option("--beam", type=int, default=1, show_default=True, help="Hypotheses of a beam search; 1 is greedy.")
 @click.option("--lm", type=click.Path(exists=True, path_type=Path), help="Language model whose scores are added.")
-@click.option("--lm-weight", type=float, help="Scale of its scores.")
+@click.option("--lm-weight", type=float, default=WEIGHT, show_default=True, help="Scale of its scores.")
+@click.option("--word-bonus", type=float, default=WORD_BONUS, show_default=True, help="Added for every word.")
 @click.option("--limit", type=int, help="Take only the first utterances of each corpus.")
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write scores and hypotheses here.")
@@ -160,7 +161,8 @@ def main(
     backends: tuple[str, ...],
     beam: int,
     lm: Path | None,
-    lm_weight: float | None,
+    lm_weight: float,
+    word_bonus: float,
     limit: int | None,
     threads: int,
     output: Path | None,
@@ -179,9 +181,11 @@ def main(
 
     decoding = None
     if lm is not None:
-        loaded.fusions = FusionLibrary(loaded.spec.vocabulary, {"lm": LmSource(path=lm)}, ()).fusion
+        loaded.fusions = FusionLibrary(
+            loaded.spec.vocabulary, {"lm": LmSource(path=lm, weight=lm_weight, word_bonus=word_bonus)}
+        ).fusion
     if beam > 1 or lm is not None:
-        fusion = None if lm is None else FusionRequest(lm="lm", lm_weight=lm_weight)
+        fusion = None if lm is None else FusionRequest(lm="lm")
         decoding = Decoding(beam=beam, fusion=fusion)
     transcribers = {backend: transcriber(loaded, backend, head, decoding) for backend in backends}
     pairs: dict[tuple[str, int, str], list[tuple[str, str]]] = defaultdict(list)
