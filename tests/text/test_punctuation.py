@@ -13,7 +13,7 @@ PLAIN, WITH_MARKS, WITH_BOTH = ("\u2581a", "b"), ("\u2581a", "."), ("\u2581A", "
 def heard(text: str, pause_at: int = -1, pause_ms: int = 0) -> list[Word]:
     words, at = [], 0
     for index, word in enumerate(text.split()):
-        at += 16 * (pause_ms if index == pause_at else 40)
+        at += 16 * (pause_ms if index == pause_at else 360)
         words.append(Word(text=word, start=at, end=at + 4_000, confidence=0.5))
         at += 4_000
     return words
@@ -51,6 +51,14 @@ def test_a_pause_ends_a_sentence() -> None:
     said = "turn on the light turn off the radio"
     assert write(said, pause_at=4, pause_ms=1_200) == "Turn on the light. Turn off the radio."
     assert write(said).count(".") == 1
+
+
+def test_words_that_follow_at_once_have_no_mark_between_them() -> None:
+    said = "yes please turn on the light"
+    quick = [
+        Word(text=word, start=4_000 * i, end=4_000 * (i + 1), confidence=0.5) for i, word in enumerate(said.split())
+    ]
+    assert lane().final(quick, cut=False)[0].text == "Yes please turn on the light."
 
 
 def test_what_is_cut_goes_on() -> None:

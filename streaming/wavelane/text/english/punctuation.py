@@ -2,7 +2,8 @@
 
 Embeddings of the five words before a gap, the two behind it and the first two of the sentence go, with the length of
 the sentence, through one hidden layer (a window as in Collobert et al., arXiv:1103.0398). Trained on text alone by
-``training/marks.py``; what a pause adds is set by hand. A mark is decided when the word behind the next one is known.
+``training/marks.py``; what a pause adds is fitted to a few recordings. A mark is decided when the word behind the next
+one is known.
 """
 
 import zlib
@@ -26,10 +27,14 @@ KNOWN_FROM = 2
 SUFFIXES = 256
 """Words that are not known share an embedding with others that end alike."""
 
-_PAUSE_FROM, _PAUSE_TO = 0.30, 1.20
-"""A gap between words (s) counts as a pause from here, and counts no more beyond."""
-_PAUSE_COMMA, _PAUSE_STOP = 1.5, 3.5
-"""What the longest pause adds to the scores of comma and full stop (natural logarithm)."""
+PAUSE = 0.36
+"""A gap between words (s) that says nothing about a mark; longer ones speak for it, shorter ones against it."""
+_PAUSE_SLOPE = 9.0
+"""What a second of pause adds to the score of a mark: the logarithm of how much likelier the pause is before it."""
+_LEAST, _MOST_COMMA, _MOST_STOP = -2.4, 3.0, 4.4
+"""Bounds of that. Fitted to 613 gaps in 45 recordings of one reader (LJSpeech), aligned by the embedded model: a gap of
+0.48 s or more is at 64 % of commas and at 5 % of gaps without a mark. There were too few full stops: theirs are
+extrapolated."""
 
 
 def identity(key: str, known: dict[str, int]) -> int:
@@ -94,10 +99,10 @@ class Sentence:
     def between(self, words: Cursor, pause: float) -> str:
         """The mark before the word at the cursor's start, after a pause (s)."""
         found = self._scores(words.at(words.start), words.at(words.start + 1))
-        part = min(max(pause - _PAUSE_FROM, 0.0) / (_PAUSE_TO - _PAUSE_FROM), 1.0)
-        found[1] += part * _PAUSE_COMMA
-        found[2] += part * _PAUSE_STOP
-        found[3] += part * _PAUSE_STOP
+        heard = max(_PAUSE_SLOPE * (pause - PAUSE), _LEAST)
+        found[1] += min(heard, _MOST_COMMA)
+        found[2] += min(heard, _MOST_STOP)
+        found[3] += min(heard, _MOST_STOP)
         return MARKS[found.index(max(found))]
 
     def end(self) -> str:
