@@ -114,6 +114,9 @@ def test_limits_name_their_settings() -> None:
     exponential = "public <a> = (a | b)* a " + "(a | b) " * 30 + ";"
     with pytest.raises(WavelaneError, match=r"grammar\.max_states"):
         Grammar.parse(f"{HEADER}grammar g; {exponential}")
+    optional = "public <a> = " + " ".join(f"[w{i}]" for i in range(900)) + ";"
+    with pytest.raises(WavelaneError, match="optional parts in a row"):
+        Grammar.parse(f"{HEADER}grammar g; {optional}")
     with pytest.raises(WavelaneError, match="nested"):
         Grammar.parse(f"{HEADER}grammar g; public <a> = {'(' * 5000}go{')' * 5000};")
 
