@@ -36,6 +36,19 @@ def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert config.session.vad.pre_roll_ms == Config().session.vad.pre_roll_ms
 
 
+def test_a_mapping_is_a_table_or_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    phrases = {"wave lane": "Wavelane", 'say "so"': "so"}
+    file = write(tmp_path, '[session.text]\nreplace = {"wave lane" = "Wavelane", "say \\"so\\"" = "so"}\n')
+    assert load_config(file).session.text.replace == phrases
+    assert tomllib.loads(to_toml(load_config(file)))["session"]["text"]["replace"] == phrases
+    flags = ["--session-text-replace", '{"a b": "C"}', "--session-text-itn", "--print-config"]
+    printed = tomllib.loads(CliRunner().invoke(wavelane, ["serve", "--config", str(file), *flags]).output)
+    assert printed["session"]["text"]["itn"] is True
+    assert printed["session"]["text"]["replace"]["a b"] == "C"
+    monkeypatch.setenv("WAVELANE_SESSION__TEXT__REPLACE", '{"d": "E"}')
+    assert load_config().session.text.replace == {"d": "E"}
+
+
 def test_the_file_may_be_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAVELANE_CONFIG", str(write(tmp_path, "[server]\nport = 4\n")))
     assert load_config().server.port == 4
@@ -121,6 +134,7 @@ def test_serve_prints_what_it_would_use() -> None:
     [
         (["--port", "x"], "server.port (command line)"),
         (["--engine-buckets", "1,2"], "takes a JSON list"),
+        (["--session-text-replace", "a=b"], "takes a JSON object"),
         (["--session-vad-kind", "ears"], "'webrtc', 'silero', 'off'"),
         (["--sever-port", "1"], "No such option"),
         (["--config", "/no/such.toml"], "there is no configuration file"),
