@@ -89,3 +89,35 @@ def test_what_a_search_adds_follows_from_the_options() -> None:
     with pytest.raises(WavelaneError, match="it has general, coffee, or off"):
         session.receive_options({"lm": "medical"})
     assert session.options == options
+
+
+def test_who_asks_for_greedy_search_does_not_get_the_servers_beam() -> None:
+    base = parse_options({"decoding": {"method": "beam", "beam": 4}, "alternatives": 3})
+    assert parse_options({}, base).decoding.beam == 4
+    options = parse_options({"decoding": {"method": "greedy"}}, base)
+    assert (options.decoding.beam, options.alternatives) == (None, 1)
+    with pytest.raises(WavelaneError, match="set method to beam"):
+        parse_options({"decoding": {"method": "greedy", "beam": 4}}, base)
+
+
+@pytest.mark.parametrize(
+    ("max_beam", "values", "said"),
+    [
+        (0, {"decoding": {"method": "beam"}}, "no beam search .it cannot with toy.; choose greedy"),
+        (1, {"decoding": {"method": "beam"}}, "engine.max_beam is 1"),
+        (4, {"decoding": {"method": "beam", "beam": 5}}, "5 is more than this server's limit of 4"),
+        (4, {"decoding": {"method": "beam"}, "alternatives": 5}, "more than the 4 hypotheses"),
+        (4, {"alternatives": 2}, "set decoding.method to beam"),
+        (0, {"hotwords": ["one"]}, "takes neither with this model"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(max_beam: int, values: dict[str, object], said: str) -> None:
+    with pytest.raises(WavelaneError, match=said) as error:
+        Session(parse_options(values), dataclasses.replace(SPEC, max_beam=max_beam))
+    assert error.value.code is ErrorCode.INVALID_CONFIG
+
+
+def test_a_beam_that_is_not_given_is_as_wide_as_the_server_allows_but_no_wider_than_usual() -> None:
+    for most, wanted in ((4, 4), (64, 8)):
+        session = Session(parse_options({"decoding": {"method": "beam"}}), dataclasses.replace(SPEC, max_beam=most))
+        assert session.options.decoding.beam == wanted
