@@ -68,16 +68,16 @@ def determinise(network: Network, most_states: int) -> Automaton:
                 moves.setdefault(word, set()).add(target)
         leaving = {}
         for word, targets in moves.items():
-            target = frozenset(targets)
-            if target not in numbers:
+            together = frozenset(targets)
+            if together not in numbers:
                 if len(subsets) >= most_states:
                     raise grammar_error(
                         f"telling its sentences apart takes more than {most_states} states (setting "
                         "grammar.max_states); use fewer alternatives that begin alike"
                     )
-                numbers[target] = len(subsets)
-                subsets.append(target)
-            leaving[word] = numbers[target]
+                numbers[together] = len(subsets)
+                subsets.append(together)
+            leaving[word] = numbers[together]
         arcs.append(leaving)
         total += len(leaving)
         if total > most_arcs:
@@ -183,7 +183,7 @@ def _components(arcs: list[dict[str, int]]) -> Iterator[list[int]]:
             if work:
                 low[work[-1][0]] = min(low[work[-1][0]], low[state])
             if low[state] == index[state]:
-                component = []
+                component: list[int] = []
                 while not component or component[-1] != state:
                     component.append(stack.pop())
                     on_stack.discard(component[-1])

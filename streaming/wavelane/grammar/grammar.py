@@ -68,6 +68,11 @@ class Grammar:
     def _matcher(self) -> Matcher:
         return Matcher(self.automaton)
 
+    @property
+    def sounds(self) -> int:
+        """What :meth:`understand` has to search for words that are no sentence; 10,000 take about 50 ms."""
+        return self._matcher.size
+
     @cached_property
     def words(self) -> tuple[str, ...]:
         """Every word that may be said, sorted."""

@@ -79,6 +79,11 @@ class Matcher:
         self._missing = np.where(self._sound == _ANY_SOUND, np.float32(0), np.float32(_MISSING)).astype(np.float32)
         self._costs = np.concatenate([COSTS, np.full((1, len(COSTS)), _GARBAGE, np.float32)])
 
+    @property
+    def size(self) -> int:
+        """Sounds on the ways through the grammar; a search takes time in proportion to it."""
+        return len(self._source)
+
     def nearest(self, words: Sequence[tuple[str, float]]) -> Nearest | None:
         """The nearest sentence; None if nothing was heard.
 

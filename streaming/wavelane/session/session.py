@@ -40,6 +40,9 @@ SILERO_WINDOW = 512
 BURST_SECONDS = 5.0
 """Audio that one call decodes before it asks to be called again (s); a kilobyte of a container can hold a minute."""
 
+MOST_SOUNDS = 10_000
+"""Of a grammar whose nearest sentence is looked for in the turn of a final, which others wait for."""
+
 DetectorFactory = Callable[[SessionOptions], Detector | None]
 
 
@@ -406,6 +409,12 @@ def _grammar(options: SessionOptions, spec: ModelSpec, grammars: GrammarLibrary)
                 "leave them out, or the grammar",
             )
         spell_automaton(grammar.automaton, speller(spec.vocabulary))
+    elif grammar.sounds > MOST_SOUNDS:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            f"grammar: with this model the nearest sentence is looked for, in at most {MOST_SOUNDS} sounds on the ways "
+            f"through the grammar, and it has {grammar.sounds}; use fewer alternatives",
+        )
     return grammar
 
 
