@@ -33,7 +33,7 @@ def _known(value: Any) -> Any:
     return [_known(inner) for inner in value] if isinstance(value, list) else value
 
 
-DETECTED = ("speech_started", "speech_stopped")
+DETECTED = ("speech_started", "speech_stopped", "audio_issue")
 
 SCRIPTS: dict[str, dict[str, Any]] = {
     "defaults": {},
