@@ -1,4 +1,4 @@
-"""Augmentation of log-mels, cheap enough to be new in every epoch (about 1 % of a training step).
+"""Augmentation of log-mels, cheap enough to be new in every epoch (below 5 % of a training step).
 
 Everything but the masks is done on power, where sounds add: noise at a signal-to-noise ratio, the decaying energy of a
 room, an equaliser, a narrow band, gain. Speed is a resampling in time, the length of the vocal tract (Jaitly and

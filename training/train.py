@@ -6,8 +6,8 @@ RUN is the run's folder. A run that was interrupted, or is to go on, is started 
 optimiser state and the number of hours heard are taken from ``RUN/last.pt``. The learning rate falls to zero over
 ``--minutes``, by cosine. ``touch RUN/stop`` ends it early, with a checkpoint.
 
-Workers are processes of one thread each that average their gradients: unlike the threads of one process they never wait
-for each other inside an operation, which on busy cores is worth more than half of the time.
+Workers are processes of one thread each that average their gradients once a step: unlike the threads of one process
+they never wait for each other inside an operation, which matters on cores that others use too.
 """
 
 import json
