@@ -74,3 +74,21 @@ async def test_what_cannot_be_is_said(any_server: Server, options: dict[str, obj
     with pytest.raises(WavelaneError, match=said) as error:
         await heard(any_server.ws, "commands.flac", **options)
     assert error.value.code is ErrorCode.INVALID_CONFIG
+
+
+_told: dict[str, object] = {}
+
+
+async def test_language_model_and_hotwords_reach_the_search(any_server: Server) -> None:
+    beam = {"decoding": {"method": "beam", "beam": 4}}
+    plain = finals(await heard(any_server.ws, "libri_lemon.opus", **beam))
+    for name, options in {
+        "lm": beam | {"lm": "general"},
+        "hotwords": beam | {"hotwords": ["lemon", {"phrase": "the", "boost": 3}]},
+        "greedy": {"lm": "general", "hotwords": ["lemon"]},
+    }.items():
+        found = finals(await heard(any_server.ws, "libri_lemon.opus", 3_000, **options))
+        said = [(final.text, final.alternatives[0].score) for final in found]
+        assert said != [(final.text, final.alternatives[0].score) for final in plain]
+        # The same through any number of front ends.
+        assert _told.setdefault(name, said) == said
