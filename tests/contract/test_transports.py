@@ -44,6 +44,10 @@ SCRIPTS: dict[str, dict[str, Any]] = {
     "short endpoints": {"endpoint": {"silence_ms": 100, "max_utterance_ms": 1000}},
     "mu-law": {"encoding": "mulaw", "sample_rate": 8000},
     "container": {"encoding": "container"},
+    "grammar": {
+        "grammar": "#JSGF V1.0; grammar g; public <a> = but the vatican received with open arms (the | no) messengers {who} "
+        "of egypt {where:south};"
+    },
     "language model and hotwords": {
         "decoding": {"method": "beam", "beam": 4},
         "lm": "general",

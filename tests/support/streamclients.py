@@ -155,6 +155,11 @@ def _to_proto(fields: dict[str, Any]) -> dict[str, Any]:
         made["encoding"] = made["encoding"].upper()
     if "vad" in made and "kind" in made["vad"]:
         made["vad"] = {**made["vad"], "kind": made["vad"]["kind"].upper()}
+    if "method" in made.get("decoding", {}):
+        made["decoding"] = {**made["decoding"], "method": made["decoding"]["method"].upper()}
+    if "hotwords" in made:
+        phrases = [{"phrase": each} if isinstance(each, str) else each for each in made["hotwords"]]
+        made["hotwords"] = {"phrases": phrases}
     if "replace" in made.get("text", {}):
         made["text"] = {**made["text"], "replace": {"phrases": made["text"]["replace"]}}
     if "channel" in made:
