@@ -45,8 +45,8 @@ SCRIPTS: dict[str, dict[str, Any]] = {
     "mu-law": {"encoding": "mulaw", "sample_rate": 8000},
     "container": {"encoding": "container"},
     "grammar": {
-        "grammar": "#JSGF V1.0; grammar g; public <a> = but the vatican received with open arms (the | no) messengers {who} "
-        "of egypt {where:south};"
+        "grammar": "#JSGF V1.0; grammar g; public <a> = but the vatican received with open arms "
+        "(the | no) messengers {who} of egypt {where:south};"
     },
     "language model and hotwords": {
         "decoding": {"method": "beam", "beam": 4},
