@@ -14,6 +14,7 @@ import click
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE, AudioIssue, Final, Partial
+from wavelane.lm.folder import read_hotwords
 from wavelane_client.client import DEFAULT_GRPC_URL, DEFAULT_URL
 from wavelane_client.file import STDIN, Block, PcmFile, RawFile, duration_of
 from wavelane_client.formats import to_json_line, to_srt, to_text, to_vtt
@@ -34,7 +35,7 @@ PROBLEMS = {
 """What people are told of a problem of the audio, on the standard error."""
 WHOLE = {"srt": to_srt, "vtt": to_vtt}
 """Formats that are written when all finals are known."""
-_OPTIONS = ("lookahead", "language", "channel", "grammar", "profile")
+_OPTIONS = ("lookahead", "language", "channel", "lm", "hotwords", "grammar", "profile")
 """Options of the session that flags have as they are."""
 EXIT_FAILED, EXIT_NO_SERVER, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -56,6 +57,14 @@ def grammar_of(value: str) -> str:
         return Path(value).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise click.BadParameter(f"{value} cannot be read: {error}") from None
+
+
+def hotwords_of(value: str) -> list[dict[str, Any]]:
+    """The phrases of a file, one a line, each with its boost."""
+    try:
+        return [{"phrase": phrase, "boost": boost} for phrase, boost in read_hotwords(Path(value))]
+    except WavelaneError as error:
+        raise click.BadParameter(error.message) from None
 
 
 @dataclass
@@ -146,6 +155,14 @@ class Output:
 @click.option(
     "--replace", multiple=True, metavar="HEARD=WRITTEN", help="What is written for a phrase that is heard; repeatable."
 )
+@click.option("--beam", type=click.IntRange(2, 64), help="Search with so many hypotheses, instead of greedily.")
+@click.option("--lm", metavar="NAME", help="Language model of the server, or off.")
+@click.option(
+    "--hotwords",
+    type=hotwords_of,
+    metavar="FILE",
+    help="Phrases to favour, one a line; a boost may follow a tab.",
+)
 @click.option(
     "--grammar",
     type=grammar_of,
@@ -177,6 +194,8 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
     options = {name: flags[name] for name in _OPTIONS if flags[name] is not None}
     if flags["vad"]:
         options["vad"] = {"kind": flags["vad"]}
+    if flags["beam"]:
+        options["decoding"] = {"method": "beam", "beam": flags["beam"]}
     text = {**(flags["text"] or {}), **({"replace": replacements_of(flags["replace"])} if flags["replace"] else {})}
     if text:
         options["text"] = text
