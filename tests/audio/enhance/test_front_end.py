@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from wavelane.audio.enhance import suppression
 from wavelane.audio.enhance.chain import FrontEnd, Note
+from wavelane.audio.enhance.gain import LOUD, QUIET
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.work import Samples
@@ -36,7 +37,7 @@ def level(samples: Samples) -> float:
     return float(10 * np.log10(frames[-len(frames) // 3 :].mean() + 1e-12))
 
 
-@pytest.mark.parametrize("dbfs", [-36, -25, -18])
+@pytest.mark.parametrize("dbfs", [-40, -25, -14])
 def test_what_is_loud_enough_is_left_as_it_is(dbfs: float) -> None:
     audio = speech(5, dbfs)
     output, notes = through(AudioOptions(), audio)
@@ -104,14 +105,14 @@ def test_quiet_speech_is_loud_enough_within_a_second_of_speech(dbfs: float) -> N
     audio = speech(6, dbfs, floor=-95)
     output, _ = through(AudioOptions(report=False), audio)
     # A second of speech takes 1.5 s of syllables and pauses.
-    assert level(output[24_000:]) == pytest.approx(-38, abs=2.5)
+    assert level(output[24_000:]) == pytest.approx(QUIET, abs=2.5)
     assert np.array_equal(output[:4_800], audio[:4_800])
 
 
 def test_loud_speech_is_attenuated_and_nothing_is_clipped() -> None:
-    audio = speech(4, -8)
+    audio = speech(4, -6)
     output, _ = through(AudioOptions(), audio)
-    assert level(output[32_000:]) == pytest.approx(-16, abs=1.5)
+    assert level(output[32_000:]) == pytest.approx(LOUD, abs=1.5)
     quiet_then_loud = np.concatenate((speech(4, -60, floor=-95), speech(2, -12)))
     output, _ = through(AudioOptions(), quiet_then_loud)
     assert np.abs(quiet_then_loud).max() < 0.98

@@ -12,9 +12,9 @@ import numpy as np
 from wavelane.audio.enhance.level import LevelTracker, ramp
 from wavelane.work import Samples
 
-QUIET: Final = -38.0
+QUIET: Final = -42.0
 """Speech below this level (dBFS) is amplified up to it."""
-LOUD: Final = -16.0
+LOUD: Final = -12.0
 """Speech above this level (dBFS) is attenuated down to it."""
 MOST: Final = 30.0
 """Largest gain (dB)."""
