@@ -25,8 +25,8 @@ _FLOOR_CEILING = -50.0
 """No gain lifts what is no speech above this level (dBFS)."""
 _UP, _DOWN = 5.0, 10.0
 """Fastest change (dB a hop): from nothing to the largest gain takes 0.6 s of speech."""
-_BELIEVED = 3
-"""Hops of speech before its level is believed: words begin and end softly."""
+_BELIEVED = 8
+"""Hops of speech before its level is believed: words begin softly, and breath and clicks come before them."""
 _LIMIT = np.float32(0.98)
 """Largest magnitude of what was amplified."""
 

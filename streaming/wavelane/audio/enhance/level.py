@@ -21,7 +21,7 @@ _AUDIBLE = -72.0
 """Below this (dBFS) there is nothing to hear: two thirds of the steps of 16 bits."""
 _FLOOR_RISE = 0.2
 """How fast the floor forgets a quiet hop (dB a hop): in half a minute of noise 60 dB."""
-_RISE, _FALL = 0.5, 0.1
+_RISE, _FALL = 0.5, 0.03
 """Share of a louder or quieter hop of speech in the level: vowels say how loud somebody speaks."""
 
 

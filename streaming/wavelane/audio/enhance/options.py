@@ -13,7 +13,7 @@ class AudioOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     gain: Literal["off", "auto"] = "auto"
-    """``auto``: speech that is very quiet is amplified, speech that is very loud is attenuated, within a second of
+    """``auto``: speech that is very quiet is amplified, speech that is very loud is attenuated, after a second of
     speech, without delay and without clipping; what lies between is left as it is, bit for bit."""
     remove_dc: bool = True
     """Take out a constant offset above 0.5 % of full scale, as cheap sound cards add."""
