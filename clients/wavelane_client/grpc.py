@@ -256,7 +256,7 @@ def decode_options(message: Any, path: str = "") -> dict[str, Any]:
                 index = value.WhichOneof("selection") == "index"
                 options["channel"] = value.index if index else _name_of(_CHANNEL_MODES, value.mode)
             case "hotwords":
-                options["hotwords"] = tuple(decode_options(phrase, "hotwords.") for phrase in value.phrases)
+                options["hotwords"] = [decode_options(phrase, "hotwords.") for phrase in value.phrases]
             case "text.profanity":
                 options["profanity"] = _name_of(_PROFANITIES, value)
             case "text.replace":
