@@ -104,8 +104,8 @@ class ModelSpec:
     """Most hypotheses of a session's beam search; 1: greedy search only, with language models and hotwords; 0: without
     them too. The engine knows it, not the checkpoint."""
     constrained: bool = False
-    """The search can be held to a session's grammar; otherwise the sentence nearest to what was heard is understood. The
-    engine knows it, not the checkpoint."""
+    """The search can be held to a session's grammar; otherwise the sentence nearest to what was heard is understood.
+    The engine knows it, not the checkpoint."""
     language_models: tuple[str, ...] = ()
     """Names of the language models that a session may choose."""
     default_lm: str | None = None
