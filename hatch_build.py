@@ -20,8 +20,9 @@ SOURCES = Path(__file__).parent / "streaming" / "wavelane" / "native" / "src"
 VECTORS = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
 BUILDS = {"avx512_bf16": [*VECTORS, "-mavx512bf16"], "avx512_vnni": VECTORS}
 """Builds of the step; which one runs is decided on the machine that runs it (wavelane.native.library)."""
-SEARCH = "search"
-"""The beam search, which needs no particular processor (wavelane.native.searching)."""
+PORTABLE = {"search": SOURCES / "search" / "search.cpp", "levels": SOURCES / "levels" / "levels.cpp"}
+"""Libraries that need no particular processor: the beam search (wavelane.native.searching), and what the front end
+measures of each packet (wavelane.native.levels)."""
 FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"),
     *(("-static-libstdc++", "-static-libgcc") if sys.platform == "linux" else ()),
@@ -43,7 +44,7 @@ class NativeLibrary(BuildHookInterface[Any]):
         if compiler is None:
             self.app.display_warning("no C++ compiler found: Wavelane is installed without its native libraries")
             return
-        wanted: dict[str, tuple[Path, list[str]]] = {SEARCH: (SOURCES / "search" / "search.cpp", [])}
+        wanted: dict[str, tuple[Path, list[str]]] = {name: (source, []) for name, source in PORTABLE.items()}
         if platform.machine() in ("x86_64", "AMD64") and sys.platform == "linux":
             wanted |= {build: (SOURCES / "native.cpp", vectors) for build, vectors in BUILDS.items()}
         with ThreadPoolExecutor() as pool:

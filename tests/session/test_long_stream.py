@@ -96,7 +96,7 @@ def test_the_measure_of_what_is_held_sees_what_grows():
 def age(session: Session, by: int) -> None:
     """Make a session that much older (samples): every counter of its one lane stands where it would."""
     lane: Lane = session._lanes[0]
-    session._decoder._pcm._position += by  # type: ignore[attr-defined]
+    session._decoder.pcm._position += by  # type: ignore[attr-defined]
     lane._taken += by
     lane._base += by
     lane._sent_to += by

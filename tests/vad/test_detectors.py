@@ -57,6 +57,17 @@ def test_any_split_gives_the_same_judgements(make):
     check()
 
 
+@given(sizes=st.lists(st.integers(0, 2_000), max_size=10), start=st.integers(0, 60_000))
+@settings(max_examples=15, deadline=None)
+def test_16_bits_are_judged_as_floats_are(sizes, start):
+    audio = (COMMANDS[start : start + 9_000] * 32_768).clip(-32_768, 32_767).astype("<i2")
+    ours, theirs = WebRtcDetector(), WebRtcDetector()
+    for number, part in enumerate(np.split(audio, np.minimum(np.cumsum(sizes), len(audio)))):
+        floats = part * np.float32(2.0**-15)
+        judged = ours.push_int16(part.tobytes()) if number % 3 else ours.push(floats).tolist()
+        assert judged == theirs.push(floats).tolist()
+
+
 def test_a_reset_begins_anew(make):
     detector = make()
     detector.push(COMMANDS[:30_011])

@@ -10,7 +10,7 @@ from wavelane.audio.limits import DecoderLimits
 from wavelane.audio.pcm import Block, PcmDecoder
 from wavelane.errors import ErrorCode, WavelaneError
 
-__all__ = ["AudioDecoder", "DecoderLimits", "Encoding", "decode_bytes", "open_decoder"]
+__all__ = ["AudioDecoder", "DecoderLimits", "Encoding", "RawDecoder", "decode_bytes", "open_decoder"]
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
 
@@ -48,17 +48,21 @@ class AudioDecoder(Protocol):
         """
 
 
-class _RawDecoder:
+class RawDecoder:
+    """Of raw samples; see :class:`AudioDecoder`."""
+
     def __init__(self, encoding: str, sample_rate: int, channels: int) -> None:
         self.sample_rate = sample_rate
         self.channels = channels
-        self._pcm = PcmDecoder(encoding, channels)
+        self.pcm = PcmDecoder(encoding, channels)
 
     def feed(self, data: bytes) -> Iterable[Block]:
-        return self._pcm.feed(data)
+        """See :class:`AudioDecoder`."""
+        return self.pcm.feed(data)
 
     def finish(self) -> Iterator[Block]:
-        self._pcm.finish()
+        """See :class:`AudioDecoder`."""
+        self.pcm.finish()
         yield from ()
 
 
@@ -105,7 +109,7 @@ def open_decoder(
         return _ContainerDecoder(limits or DecoderLimits())
     if sample_rate is None:
         raise WavelaneError(ErrorCode.INVALID_CONFIG, f"sample_rate: say how many samples a second {encoding} has")
-    return _RawDecoder(encoding, sample_rate, channels)
+    return RawDecoder(encoding, sample_rate, channels)
 
 
 def decode_bytes(data: bytes, limits: DecoderLimits | None = None) -> tuple[int, Block]:

@@ -60,8 +60,15 @@ class SampleFormat:
 
 _INT16, _INT16_SCALE = np.dtype("<i2"), np.float32(2.0**-15)
 
+
+def int16_samples(data: bytes) -> NDArray[np.float32]:
+    """16-bit little-endian samples, [2 * n] bytes, as floats [n]."""
+    samples: NDArray[np.float32] = np.frombuffer(data, _INT16) * _INT16_SCALE
+    return samples
+
+
 FORMATS: dict[str, SampleFormat] = {
-    "linear16": SampleFormat(2, lambda data: np.frombuffer(data, _INT16) * _INT16_SCALE),
+    "linear16": SampleFormat(2, int16_samples),
     "float32": SampleFormat(4, lambda data: np.frombuffer(data, "<f4").astype(np.float32), floating=True),
     "mulaw": SampleFormat(1, lambda data: _MULAW[np.frombuffer(data, np.uint8)]),
     "alaw": SampleFormat(1, lambda data: _ALAW[np.frombuffer(data, np.uint8)]),
@@ -94,6 +101,17 @@ class PcmDecoder:
         self._rest = b""
         self._position = 0
 
+    def whole(self, data: bytes) -> bytes:
+        """Take bytes, give those of the frames that they complete; instead of :meth:`feed`."""
+        if self._rest:
+            data = self._rest + data
+        left = len(data) % self._frame_bytes
+        if left:
+            data, self._rest = data[:-left], data[-left:]
+        else:
+            self._rest = b""
+        return data
+
     def feed(self, data: bytes) -> Iterable[Block]:
         """Take bytes, give the frames they complete.
 
@@ -105,13 +123,7 @@ class PcmDecoder:
             WavelaneError: INVALID_AUDIO, while the blocks are iterated over, for NaN, infinity or a magnitude above
                 :data:`MAX_FLOAT`, naming the sample.
         """
-        if self._rest:
-            data = self._rest + data
-        left = len(data) % self._frame_bytes
-        if left:
-            data, self._rest = data[:-left], data[-left:]
-        else:
-            self._rest = b""
+        data = self.whole(data)
         if not data:
             return ()
         samples = self._format.convert(data)

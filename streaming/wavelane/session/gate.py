@@ -7,6 +7,7 @@ flush and end.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -18,6 +19,7 @@ from wavelane.session.endpoint import samples as to_samples
 from wavelane.session.options import EndpointOptions, VadOptions
 from wavelane.vad.base import Detector
 from wavelane.vad.segmenter import Segmenter, SegmenterOptions, SpeechOnset
+from wavelane.vad.webrtc import WebRtcDetector
 from wavelane.work import Samples
 
 
@@ -96,8 +98,8 @@ class Gate(Protocol):
     def waiting(self) -> bool:
         """Audio waits for a detector that runs elsewhere."""
 
-    def push(self, samples: Samples) -> list[Action]:
-        """Take audio."""
+    def push(self, samples: Samples, int16: bytes | None = None) -> list[Action]:
+        """Take audio [n], and the same as 16-bit little-endian samples, where that is how it came."""
 
     def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
         """Take the judgements [k] of a detector that runs elsewhere, in order."""
@@ -115,7 +117,7 @@ class OpenGate:
         self.waiting = False
         self._open = False
 
-    def push(self, samples: Samples) -> list[Action]:
+    def push(self, samples: Samples, int16: bytes | None = None) -> list[Action]:
         """See :class:`Gate`."""
         actions: list[Action] = []
         if not self._open and len(samples):
@@ -148,6 +150,7 @@ class SpeechGate:
     def __init__(self, detector: Detector, vad: VadOptions, endpoint: EndpointOptions) -> None:
         self.endpoint = endpoint
         self._detector = detector
+        self._webrtc = detector if isinstance(detector, WebRtcDetector) else None
         self._frame = detector.frame_samples
         self._options = SegmenterOptions.of(vad)
         self._segmenter = Segmenter(self._options, self._frame)
@@ -165,10 +168,12 @@ class SpeechGate:
         """See :class:`Gate`."""
         return self._judged
 
-    def push(self, samples: Samples) -> list[Action]:
+    def push(self, samples: Samples, int16: bytes | None = None) -> list[Action]:
         """See :class:`Gate`."""
         self._audio.append(samples)
-        return self._judge(self._detector.push(samples))
+        if int16 is not None and self._webrtc is not None:
+            return self._judge(self._webrtc.push_int16(int16))
+        return self._judge(self._detector.push(samples).tolist())
 
     @property
     def waiting(self) -> bool:
@@ -177,7 +182,7 @@ class SpeechGate:
 
     def judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
         """See :class:`Gate`."""
-        return self._judge(probabilities)
+        return self._judge(probabilities.tolist())
 
     def finish(self) -> list[Action]:
         """See :class:`Gate`."""
@@ -197,15 +202,15 @@ class SpeechGate:
         self._trim()
         return actions
 
-    def _judge(self, probabilities: NDArray[np.float32]) -> list[Action]:
+    def _judge(self, judgements: Sequence[float]) -> list[Action]:
         actions: list[Action] = []
-        segmenter, judgements = self._segmenter, probabilities.tolist()
+        segmenter = self._segmenter
         taken = 0
         if segmenter.speaking or not (self._stream or self._expectant):
             # As most audio is: the speech goes on, or there was none for long. No rule of silence can apply.
             taken = segmenter.skip(judgements)
             self._judged += taken * self._frame
-        for probability in judgements[taken:]:
+        for probability in judgements[taken:] if taken else judgements:
             change = segmenter.push(probability)
             self._judged += self._frame
             if change is not None:

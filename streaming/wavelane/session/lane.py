@@ -95,22 +95,32 @@ class Lane:
         """There is neither a chunk nor a window to hand out."""
         return not self.chunks and not (isinstance(self._detector, DeferredDetector) and self._detector.windows)
 
-    def push(self, samples: Samples, rate: int) -> None:
-        """Take mono audio at ``rate`` Hz, which never changes within a lane."""
+    def push(self, samples: Samples, rate: int, int16: bytes | None = None) -> None:
+        """Take mono audio.
+
+        Args:
+            samples: [n].
+            rate: of them (Hz); never changes within a lane.
+            int16: the same as 16-bit little-endian samples, where that is how they came and the model has this rate.
+        """
         if self._resampler is None:
             self._resampler = Resampler(rate, self._spec.features.sample_rate)
-        samples = self._resampler.push(samples)
-        if self._front_end is not None:
-            samples = self._front_end.push(samples)
-            if self._front_end.notes:
-                self._tell(self._front_end)
+        if int16 is None:
+            samples = self._resampler.push(samples)
+        front_end = self._front_end
+        if front_end is not None:
+            output = front_end.push(samples, int16)
+            if output is not samples:
+                samples, int16 = output, None
+            if front_end.notes:
+                self._tell(front_end)
         if self._held:
             self._offer(samples)
             return
         # As in _offer, for what comes most.
         self.recognition.received += len(samples)
         self._taken += len(samples)
-        if actions := self._gate.push(samples):
+        if actions := self._gate.push(samples, int16):
             self._act(actions)
         self._catch_up()
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.audio.channels import select_channels
-from wavelane.audio.decoder import AudioDecoder, DecoderLimits, open_decoder
-from wavelane.audio.pcm import Block
+from wavelane.audio.decoder import AudioDecoder, DecoderLimits, RawDecoder, open_decoder
+from wavelane.audio.pcm import Block, PcmDecoder, int16_samples
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Flushed
 from wavelane.grammar import Grammar, GrammarLibrary
@@ -95,6 +95,11 @@ class Session:
             for channel in range(count)
         ]
         self._mono = count == 1 and options.channel in ("mix", "separate", 0)
+        self._int16: PcmDecoder | None = None
+        """The decoder, where samples come as most clients send them: with nothing to decode, mix or resample."""
+        plain = options.encoding == "linear16" and options.sample_rate == spec.features.sample_rate
+        if isinstance(self._decoder, RawDecoder) and plain and options.channels == 1:
+            self._int16 = self._decoder.pcm
         self._inputs: deque[tuple[Iterator[Block], Mark | None]] = deque()
         self._ended = False
         self._failed = False
@@ -155,6 +160,10 @@ class Session:
         Audio that does not decode fails the session: what came before it is finalised first.
         """
         if not self._ended:
+            if self._int16 is not None and not self._inputs:
+                if data := self._int16.whole(data):
+                    self._lanes[0].push(int16_samples(data), self._decoder.sample_rate, data)
+                return
             blocks = self._decoder.feed(data)
             if self._inputs or type(blocks) is not tuple:
                 self._offer(blocks)

@@ -51,10 +51,13 @@ class WebRtcDetector:
 
     def push(self, samples: Samples) -> NDArray[np.float32]:
         """Take samples [n], give flags [k] of the frames they complete."""
-        # This runs for every packet of every session; no copies but those that it needs.
         scaled = samples * _SCALE
         scaled.clip(_LEAST, _MOST, out=scaled)
-        data = scaled.astype(_INT16).tobytes()
+        return np.array(self.push_int16(scaled.astype(_INT16).tobytes()), np.float32)
+
+    def push_int16(self, data: bytes) -> list[bool]:
+        """The same of 16-bit little-endian samples, [2 * n] bytes."""
+        # This runs for every packet of every session; no copies but those that it needs.
         if self._rest:
             data = self._rest + data
         frame = self._samples
@@ -62,6 +65,4 @@ class WebRtcDetector:
         whole = len(data) // size * size
         self._rest = data[whole:]
         is_speech = self._vad.is_speech
-        return np.array(
-            [is_speech(data[at : at + size], CLOCK_RATE, frame) for at in range(0, whole, size)], np.float32
-        )
+        return [is_speech(data[at : at + size], CLOCK_RATE, frame) for at in range(0, whole, size)]

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from wavelane.audio.enhance.gain import AutomaticGain
-from wavelane.audio.enhance.level import HOP, LevelTracker, measure
+from wavelane.audio.enhance.level import HOP, LevelTracker, Measurement, measure, measure_int16
 from wavelane.audio.enhance.offset import OffsetRemoval
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.audio.enhance.quality import Change, QualityMonitor
@@ -61,8 +61,26 @@ class FrontEnd:
         """The front end of the options; None where there is nothing to do."""
         return cls(options) if options.processing else None
 
-    def push(self, samples: Samples) -> Samples:
-        """Take samples [n], give those that are ready [m]. Input that is not changed is not copied."""
+    def push(self, samples: Samples, int16: bytes | None = None) -> Samples:
+        """Take samples [n], give those that are ready [m].
+
+        Args:
+            samples: [n].
+            int16: the same samples as 16-bit little-endian audio, where that is how they came.
+
+        Returns:
+            [m]; input that is not changed is not copied, and all of it is ``samples`` itself.
+        """
+        if (
+            # As most audio comes: one hop to which nothing is done.
+            int16 is not None
+            and len(samples) == HOP
+            and not (self._filled or self._blocks)
+            and (self._offset is None or self._offset.none)
+        ):
+            self._clock += HOP
+            self._follow(measure_int16(int16))
+            return samples
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
             self._rest = _NOTHING
@@ -103,7 +121,7 @@ class FrontEnd:
         self._filled += len(samples)
         self._clock += len(samples)
         if self._filled == HOP:
-            self._measure(self._hop[0] if len(self._hop) == 1 else np.concatenate(self._hop))
+            self._follow(measure(self._hop[0] if len(self._hop) == 1 else np.concatenate(self._hop)))
             self._hop.clear()
             self._filled = 0
         return output
@@ -113,17 +131,16 @@ class FrontEnd:
             samples = self._offset.apply(samples)
         return samples if self._gain is None else self._gain.apply(samples)
 
-    def _measure(self, hop: Samples) -> None:
+    def _follow(self, hop: Measurement) -> None:
         """A hop is over: what it tells about the next one, and to the client."""
-        measurement = measure(hop)
-        speech = self._tracker.push(measurement.rms)
+        speech = self._tracker.push(hop.rms)
         if self._gain is not None:
             self._gain.follow(self._tracker, speech)
             self._blocks = self._suppressor is not None or not self._gain.flat
         if self._offset is not None:
-            self._offset.follow(measurement.mean)
+            self._offset.follow(hop.mean)
         if self._quality is not None:
-            for change in self._quality.push(hop, measurement.rms, self._tracker, speech):
+            for change in self._quality.push(hop, self._tracker, speech):
                 self.notes.append(Note(self._clock, change))
 
 

@@ -19,11 +19,12 @@ class OffsetRemoval:
         self._mean = 0.0
         self._from = self._to = 0.0
         self._at = 0
-        self._none = True
+        self.none = True
+        """The hop in progress is left as it is."""
 
     def apply(self, samples: Samples) -> Samples:
         """Samples [n] of the hop in progress without their offset [n]; the samples themselves where there is none."""
-        if self._none:
+        if self.none:
             return samples
         at, self._at = self._at, self._at + len(samples)
         without: Samples = samples - ramp(self._from, self._to, at, self._at)
@@ -34,10 +35,10 @@ class OffsetRemoval:
         self._hops += 1
         self._mean += (mean - self._mean) * max(_SHARE, 1.0 / self._hops)
         wanted = self._mean if self._hops >= _BELIEVED and abs(self._mean) >= _LEAST else 0.0
-        if not (self._none and wanted == 0.0):
+        if not (self.none and wanted == 0.0):
             self.settle()
             self._to = wanted
-            self._none = self._from == 0.0 == wanted
+            self.none = self._from == 0.0 == wanted
 
     def settle(self) -> None:
         """The stream is cut here: a new hop begins."""

@@ -4,11 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from wavelane.audio.enhance.level import HOP, LevelTracker
+from wavelane.audio.enhance.level import HOP, LevelTracker, Measurement
 from wavelane.events import AudioProblem
-from wavelane.work import Samples
 
 WINDOW: Final = 30
 """Hops that a judgement looks back on (3 s), and the least time between two changes of one problem."""
@@ -17,8 +14,6 @@ CLIPPED_SHARE: Final = 0.001
 TOO_QUIET: Final = -50.0
 """Speech below this level (dBFS) is too quiet."""
 
-_FULL_SCALE = np.float32(0.98)
-"""The largest value of mu-law; 0.17 dB below that of 16 bits."""
 _NO_SIGNAL = -88.0
 """Below this level (dBFS) there is no signal: what changes by more than one step of 16 bits is above it."""
 _BACK = 6.0
@@ -50,12 +45,12 @@ class QualityMonitor:
         self._changed: dict[AudioProblem, int] = {}
         self._hops = 0
 
-    def push(self, samples: Samples, rms: float, tracker: LevelTracker, speech: bool) -> list[Change]:
-        """Take a hop [HOP] and its level (dBFS); what changed by it."""
+    def push(self, hop: Measurement, tracker: LevelTracker, speech: bool) -> list[Change]:
+        """Take the next hop; what changed by it."""
         self._hops += 1
-        clipping = bool(np.maximum.reduce(samples) >= _FULL_SCALE or np.minimum.reduce(samples) <= -_FULL_SCALE)
-        if clipping or self._clipped_sum:
-            self._count(int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) if clipping else 0)
+        rms = hop.rms
+        if hop.clipped or self._clipped_sum:
+            self._count(hop.clipped)
         self._flat = self._flat + 1 if rms < _NO_SIGNAL else 0
         # As most hops are, ten times a second for every stream: nothing is wrong, and nothing of it may begin.
         if not (self._active or self._clipped_sum or self._flat or (speech and tracker.speech < TOO_QUIET)):
