@@ -24,6 +24,8 @@ _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>\Z")
 
 def byte_of(piece: str) -> bytes | None:
     """The byte that a piece stands for; None for a piece of text."""
+    if not piece.startswith("<0x"):
+        return None
     match = _BYTE.match(piece)
     return None if match is None else bytes([int(match[1], 16)])
 

@@ -206,8 +206,10 @@ class SpeechGate:
         actions: list[Action] = []
         segmenter = self._segmenter
         taken = 0
-        if segmenter.speaking or not (self._stream or self._expectant):
-            # As most audio is: the speech goes on, or there was none for long. No rule of silence can apply.
+        # In most audio no rule of silence can apply: the speech goes on or has just paused, or there was none for long.
+        pause = to_samples(self.endpoint.silence_ms)
+        ruled = segmenter.silence_within(len(judgements)) >= pause
+        if segmenter.speaking or not (ruled and (self._stream or self._expectant)):
             taken = segmenter.skip(judgements)
             self._judged += taken * self._frame
         for probability in judgements[taken:] if taken else judgements:
@@ -223,7 +225,8 @@ class SpeechGate:
                     self._spell = _Spell.NONE
                 else:
                     actions.append(Offset(at))
-            self._silence(actions)
+            if ruled:
+                self._silence(pause, actions)
         if self._stream:
             self._feed(actions)
         self._trim()
@@ -240,12 +243,11 @@ class SpeechGate:
         """Silence without text is still to be told, when it has lasted long enough."""
         return self._spell is _Spell.CLOSED and self.endpoint.enabled
 
-    def _silence(self, actions: list[Action]) -> None:
-        """What the silence since the last speech means now; each answer once a spell."""
+    def _silence(self, pause: int, actions: list[Action]) -> None:
+        """What the silence since the last speech means now; each answer once a spell. ``pause``: closes a stream."""
         if not (self._stream or self._expectant):
             return
         silence = self._segmenter.silence_run
-        pause = to_samples(self.endpoint.silence_ms)
         if silence < pause:
             return
         if self._stream:

@@ -98,6 +98,10 @@ class Segmenter:
         """Samples from the end of the last speech (or the start of the stream) to now, or to the candidate's start."""
         return (self.position if self.candidate is None else self.candidate) - self._speech_end
 
+    def silence_within(self, frames: int) -> int:
+        """The longest that :attr:`silence_run` can become within so many further frames."""
+        return self.position + frames * self._frame - self._speech_end
+
     def stop(self) -> SpeechOffset:
         """Decide now, before ``min_silence`` has passed, that speech has stopped."""
         self.speaking = False
