@@ -251,7 +251,9 @@ def main(ctx: click.Context, /, audio: tuple[str, ...], **flags: Any) -> None:
     config, model = load(configure(flags["model"], f"workers=1,{flags['settings']}"))
     lookahead = model.spec.default_lookahead if flags["lookahead"] is None else flags["lookahead"]
     speech = utterances(audio or (str(RECORDINGS),), 1000, 0)
-    options = {"vad": {"kind": flags["vad"]}, "lookahead": lookahead}
+    # Gain and offset follow what was heard before, so that a cycle could differ from the next for their sake.
+    audio_options = {"gain": "off", "remove_dc": False, "lead_ms": 0}
+    options = {"vad": {"kind": flags["vad"]}, "lookahead": lookahead, "audio": audio_options}
     with InProcess(config, model) as serving:
         measured = measure(
             serving,

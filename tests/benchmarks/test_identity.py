@@ -17,7 +17,7 @@ from wavelane.model.base import Encoded, LoadedModel, State
 from wavelane.session.options import parse_options
 from wavelane.work import StepResult, Token
 
-OPTIONS = parse_options({"vad": {"kind": "off"}})
+OPTIONS = parse_options({"vad": {"kind": "off"}, "audio": {"lead_ms": 0, "tail_ms": 0}})
 
 
 class ShapedEncoder(ToyEncoder):

@@ -99,15 +99,15 @@ def test_background_alone_takes_no_step():
 
 
 def test_silence_takes_no_steps():
-    """Real recordings for five minutes: 40 % speech costs about half of the steps of speech that goes on.
+    """Real recordings for five minutes: 40 % speech costs about 60 % of the steps of speech that goes on.
 
-    More than 40 %, because a stream opens before its speech and closes 0.6 s after it.
+    More than 40 %, because a stream opens 0.66 s before its speech and closes 0.6 s after it.
     """
     corpus = Corpus(load_corpus(MANIFEST, []), 100)
     conversation = corpus.script(random.Random(2), 300.0, CONVERSATION)
     continuous = corpus.script(random.Random(2), 300.0)
     length = sum(map(len, conversation.packets)) / sum(map(len, continuous.packets))
     part = steps(conversation, "webrtc") / steps(continuous, "webrtc") / length
-    assert 0.3 < part < 0.55
+    assert 0.3 < part < 0.65
     # Without a detector silence is stepped like everything else.
     assert steps(conversation, "off") / steps(continuous, "off") / length == pytest.approx(1.0, abs=0.01)

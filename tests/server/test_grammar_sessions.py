@@ -60,7 +60,7 @@ async def test_sessions_do_not_hear_each_others_grammar(server: Server) -> None:
     other = "#JSGF V1.0; grammar other; public <a> = lemon juice may be added at (pleasure | night) {when};"
     async with (
         connect(server.ws, encoding="container", grammar=other) as first,
-        connect(server.ws, encoding="container", grammar=ROBOT) as second,
+        connect(server.ws, encoding="container", grammar=ROBOT, endpoint={"silence_ms": 1500}) as second,
         connect(server.ws, encoding="container") as third,
     ):
         heard = []
