@@ -150,8 +150,12 @@ class WordBuilder:
         words = []
         floor = self._floor
         for word, (start, end) in zip(shown, spans, strict=True):
-            start = max(start, floor, word.floor)
-            floor = max(start, end)
+            # Without calls of max: this runs for every word of every partial.
+            if start < floor:
+                start = floor
+            if start < word.floor:
+                start = word.floor
+            floor = start if end < start else end
             words.append(word.made(start, floor, self._tuning))
         return tuple(words)
 

@@ -135,6 +135,8 @@ class Recognition:
 
     def _placed(self, result: StepResult, end: int) -> StepResult:
         """The result with no piece in the silence that was put before and behind the audio, which ends at ``end``."""
+        if not (result.tokens or result.tentative or result.alternatives):
+            return result
         size = self._spec.frame_samples
         oldest = -(-self._lead // size)
         newest = max(oldest, (end - self._base - 1) // size)
@@ -278,7 +280,9 @@ class Recognition:
     def _partial(self, utterance: Utterance) -> None:
         builder = utterance.shown()
         words = builder.words() if self.options.words or self._formatter is not None else ()
-        shown = Formatted(builder.text, len(utterance.builder.text), words)
+        text = builder.text
+        stable = len(text if builder is utterance.builder else utterance.builder.text)
+        shown = Formatted(text, stable, words)
         if self._formatter is not None:
             # The last word of those that stand may still grow.
             shown = self._formatter.partial(words, max(0, utterance.builder.count - 1))

@@ -13,14 +13,19 @@ WAVELANE_EXPORT void wavelane_levels16(const int16_t* samples, int count, int fu
         const int block = count < 32768 ? count : 32768;
         int32_t sums = 0, full_ones = 0;
         uint32_t low = 0, high = 0;
+        int16_t most = 0, least = 0;
         for (int i = 0; i < block; i++) {
-            const int32_t sample = samples[i];
+            const int16_t sample = samples[i];
             const uint32_t square = static_cast<uint32_t>(sample * sample);
             sums += sample;
             low += square & 0xFFFF;
             high += square >> 16;
-            full_ones += sample >= full || sample <= -full;
+            most = sample > most ? sample : most;
+            least = sample < least ? sample : least;
         }
+        // Most hops have none.
+        if (most >= full || least <= -full)
+            for (int i = 0; i < block; i++) full_ones += samples[i] >= full || samples[i] <= -full;
         sum += sums;
         squares += (static_cast<int64_t>(high) << 16) + low;
         clipped += full_ones;
