@@ -59,6 +59,7 @@ class LiveSession:
         """The fatal error that ended or is ending the session."""
         self._recognizer = recognizer
         self._engine = recognizer.engine
+        self._metrics = recognizer.metrics
         self._limits = recognizer.config.limits
         self._max_backlog_s = recognizer.config.engine.max_backlog_seconds
         self._session = session
@@ -255,7 +256,7 @@ class LiveSession:
         received = self._session.received
         if received > self._received:
             arrivals.append((received, time.monotonic()))
-            self._recognizer.metrics.audio.inc((received - self._received) / self._rate)
+            self._metrics.audio.inc((received - self._received) / self._rate)
             self._received = received
         backlog = self._session.backlog_ms
         if len(arrivals) > 1:

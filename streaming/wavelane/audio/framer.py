@@ -135,10 +135,13 @@ class Framer:
             self._filled += count
             at += count
             if self._filled == len(self._buffer):
-                yield self._buffer.copy()
+                content = self._buffer
+                yield content
+                # The window is the buffer itself; only what the next one shares with it is copied.
+                self._buffer = np.empty_like(content)
                 advance = self._slots * self._features.hop
                 self._filled -= advance
-                self._buffer[: self._filled] = self._buffer[advance:]
+                self._buffer[: self._filled] = content[advance:]
                 self._resize()
 
     def _resize(self) -> None:
