@@ -31,6 +31,7 @@ from wavelane_client.load.report import Result, summary
 from wavelane_client.load.run import Run
 from wavelane_client.load.search import Stage, find_max, judge
 from wavelane_client.load.server_metrics import scrape
+from wavelane_client.picture import new_figure, save_png
 from wavelane_client.server_process import ServerProcess
 
 LANES = 4096
@@ -185,15 +186,7 @@ def table(report: dict[str, Any]) -> str:
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """Streams against latency, word errors and lookahead, a line for each mode. Raises WavelaneError."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, "plots need the extra `load`: pip install 'wavelane[load]'"
-        ) from None
-    figure = Figure(figsize=(9, 10), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 10)
     latency, words, lookahead = figure.subplots(3, 1, sharex=True)
     for mode in report["modes"]:
         auto = mode["mode"] == "auto"
@@ -215,10 +208,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     lookahead.set(ylabel="lookahead (encoder frames of 80 ms)", xlabel="live streams", ylim=(-0.5, None))
     for axes in (latency, words, lookahead):
         axes.grid(alpha=0.3)
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"cannot write {path}: {error.strerror}") from None
+    save_png(figure, path, dpi=120)
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[int] | None:

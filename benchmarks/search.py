@@ -24,8 +24,8 @@ from wavelane.engine.slots import Slot
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
-from wavelane.model.offline import windows
-from wavelane.work import Chunk, Decoding, Samples
+from wavelane.model.offline import chunks
+from wavelane.work import Decoding, Samples
 
 
 def read(path: Path) -> Samples:
@@ -40,22 +40,12 @@ def step_ms(
 ) -> float:
     """Processor time (ms) of a step of so many rows: the mean over all audio."""
     runner = NativeRunner(loaded, loaded.spec.heads[0], rows, precision, 1, rows)
-    cut = [windows(loaded.spec, np.roll(audio, row * len(audio) // rows), lookahead) for row in range(rows)]
+    streams = [
+        chunks(loaded.spec, np.roll(audio, row * len(audio) // rows), lookahead, decoding) for row in range(rows)
+    ]
     spent = []
-    for number, step in enumerate(zip(*cut, strict=True)):
-        pending = []
-        for row, window in enumerate(step):
-            chunk = Chunk(
-                lane=0,
-                sequence=number,
-                samples=window.samples,
-                frames=window.frames,
-                start=window.start,
-                last=window.last,
-                lookahead=lookahead,
-                decoding=decoding if window.start else None,
-            )
-            pending.append(Pending(Slot(row, 0), chunk, number, 0.0, 0.0, 0.0))
+    for number, step in enumerate(zip(*streams, strict=True)):
+        pending = [Pending(Slot(row, 0), chunk, number, 0.0, 0.0, 0.0) for row, chunk in enumerate(step)]
         begin = time.process_time()
         runner.collect(runner.launch(Batch(lookahead, tuple(pending), rows)))
         spent.append(time.process_time() - begin)

@@ -39,8 +39,8 @@ from wavelane.lm.library import FusionLibrary
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
-from wavelane.model.offline import transcribe_tokens, windows
-from wavelane.work import Chunk, Decoding, FusionRequest, Samples, Token
+from wavelane.model.offline import chunks, transcribe_tokens
+from wavelane.work import Decoding, FusionRequest, Samples, Token
 
 BACKENDS = ("torch", "native fp32", "native bf16", "native int8")
 
@@ -95,17 +95,7 @@ def transcriber(loaded: LoadedModel, backend: str, head: str | None, decoding: D
 
     def transcribe(samples: Samples, lookahead: int) -> list[Token]:
         tokens: list[Token] = []
-        for number, window in enumerate(cut := windows(loaded.spec, samples, lookahead)):
-            chunk = Chunk(
-                lane=0,
-                sequence=number,
-                samples=window.samples,
-                frames=window.frames,
-                start=window.start,
-                last=number == len(cut) - 1,
-                lookahead=lookahead,
-                decoding=decoding if window.start else None,
-            )
+        for number, chunk in enumerate(chunks(loaded.spec, samples, lookahead, decoding)):
             row = Pending(Slot(0, 0), chunk, number, 0.0, 0.0, 0.0)
             (result,) = runner.collect(runner.launch(Batch(lookahead, (row,), 1)))
             if isinstance(result, WavelaneError):

@@ -20,7 +20,7 @@ from wavelane.lm.fusion import Fusion, FusionPart
 from wavelane.lm.graph import BackoffGraph
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
-from wavelane.model.offline import step_inputs, windows
+from wavelane.model.offline import chunks, step_inputs, windows
 from wavelane.native.library import missing
 from wavelane.native.searching import missing_search
 from wavelane.work import Chunk, Decoding, FusionRequest, Samples, StepResult
@@ -41,22 +41,6 @@ def noise(seed: int, seconds: float) -> Samples:
     random = np.random.default_rng(seed)
     samples = random.standard_normal(int(16_000 * seconds)) * 0.1
     return (samples * (0.05 + np.abs(np.sin(np.arange(samples.size) / 3000.0)))).astype(np.float32)
-
-
-def chunks(model: LoadedModel, samples: Samples, lookahead: int, decoding: Decoding | None) -> list[Chunk]:
-    return [
-        Chunk(
-            lane=0,
-            sequence=number,
-            samples=window.samples,
-            frames=window.frames,
-            start=window.start,
-            last=window.last,
-            lookahead=lookahead,
-            decoding=decoding if window.start else None,
-        )
-        for number, window in enumerate(windows(model.spec, samples, lookahead))
-    ]
 
 
 def runner(kind: str, model: LoadedModel, head: str) -> AnyRunner:
@@ -115,7 +99,7 @@ def pieces(result: StepResult | Found) -> tuple[object, ...]:
 def test_a_lane_hears_what_its_search_finds(model: tuple[LoadedModel, str], kind: str, lookahead: int) -> None:
     loaded, head = model
     audio = noise(1, 4.0)
-    results = run(runner(kind, loaded, head), {3: chunks(loaded, audio, lookahead, BEAM)})[3]
+    results = run(runner(kind, loaded, head), {3: chunks(loaded.spec, audio, lookahead, BEAM)})[3]
     found = expected(loaded, head, audio, lookahead)
     assert sum(len(one.tokens) for one in found) > 0
     assert [pieces(result) for result in results] == [pieces(one) for one in found]
@@ -128,9 +112,9 @@ def test_a_lane_hears_what_its_search_finds(model: tuple[LoadedModel, str], kind
 def test_neighbours_change_nothing(model: tuple[LoadedModel, str], kind: str) -> None:
     loaded, head = model
     plans = {lane: (noise(lane, 1.5 + lane), decoding) for lane, decoding in enumerate((None, BEAM, None, BEAM))}
-    together = run(runner(kind, loaded, head), {n: chunks(loaded, a, 1, d) for n, (a, d) in plans.items()})
+    together = run(runner(kind, loaded, head), {n: chunks(loaded.spec, a, 1, d) for n, (a, d) in plans.items()})
     for lane, (audio, decoding) in plans.items():
-        alone = run(runner(kind, loaded, head), {lane: chunks(loaded, audio, 1, decoding)})[lane]
+        alone = run(runner(kind, loaded, head), {lane: chunks(loaded.spec, audio, 1, decoding)})[lane]
         if kind == "native":
             assert together[lane] == alone
         else:
@@ -143,10 +127,10 @@ def test_neighbours_change_nothing(model: tuple[LoadedModel, str], kind: str) ->
 def test_the_next_stream_of_a_lane_may_be_greedy_again(model: tuple[LoadedModel, str], kind: str) -> None:
     loaded, head = model
     steps, audio = runner(kind, loaded, head), noise(5, 2.0)
-    unfinished = chunks(loaded, audio, 6, BEAM)[:-1]
+    unfinished = chunks(loaded.spec, audio, 6, BEAM)[:-1]
     run(steps, {0: unfinished})
-    again = run(steps, {0: chunks(loaded, audio, 6, None)})[0]
-    assert again == run(runner(kind, loaded, head), {0: chunks(loaded, audio, 6, None)})[0]
+    again = run(steps, {0: chunks(loaded.spec, audio, 6, None)})[0]
+    assert again == run(runner(kind, loaded, head), {0: chunks(loaded.spec, audio, 6, None)})[0]
 
 
 def favouring(piece: int, weight: float) -> Fusion:
@@ -176,7 +160,7 @@ def test_what_a_session_adds_changes_what_is_heard(model: tuple[LoadedModel, str
             return favouring(piece, weight)
 
         added = LoadedModel(loaded.spec, loaded.front_end, loaded.encoder, loaded.decoders, fusions=fusions)
-        lane = chunks(added, noise(2, 3.0), 6, Decoding(beam=beam, fusion=FusionRequest(lm="x")))
+        lane = chunks(added.spec, noise(2, 3.0), 6, Decoding(beam=beam, fusion=FusionRequest(lm="x")))
         steps = runner(kind, added, head)
         first, again = run(steps, {0: lane})[0], run(steps, {0: lane})[0]
         assert first == again
@@ -192,8 +176,8 @@ def test_what_a_session_adds_changes_what_is_heard(model: tuple[LoadedModel, str
 def test_a_lane_whose_search_cannot_be_fails_alone(model: tuple[LoadedModel, str], kind: str) -> None:
     loaded, head = model
     steps = runner(kind, loaded, head)
-    wrong = chunks(loaded, noise(1, 1.0), 6, Decoding(beam=1, fusion=FusionRequest(lm="none")))
-    good = chunks(loaded, noise(1, 1.0), 6, BEAM)
+    wrong = chunks(loaded.spec, noise(1, 1.0), 6, Decoding(beam=1, fusion=FusionRequest(lm="none")))
+    good = chunks(loaded.spec, noise(1, 1.0), 6, BEAM)
     rows = tuple(
         Pending(Slot(lane, 0), lane_chunks[0], 0, 0.0, 0.0, 0.0) for lane, lane_chunks in enumerate((wrong, good))
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wavelane.errors import ErrorCode, WavelaneError
+from wavelane_client.picture import new_figure, save_png
 
 
 def plot_reliability(panels: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]], path: str | Path) -> None:
@@ -13,15 +13,7 @@ def plot_reliability(panels: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
     Raises:
         WavelaneError: INVALID_CONFIG when matplotlib is missing or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, "plots need the extra `load`: pip install 'wavelane[load]'"
-        ) from None
-    figure = Figure(figsize=(4.2 * len(panels), 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.2 * len(panels), 4.4)
     axes = figure.subplots(1, len(panels), squeeze=False).flatten()
     for axis, (title, before, after) in zip(axes, panels, strict=True):
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=0)
@@ -37,7 +29,4 @@ def plot_reliability(panels: Sequence[tuple[str, Mapping[str, Any], Mapping[str,
         axis.legend(loc="upper left")
         axis.grid(alpha=0.3)
     figure.suptitle("Confidence of words, other speakers")
-    try:
-        figure.savefig(Path(path), dpi=110, format="png")
-    except OSError as error:
-        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"cannot write {path}: {error.strerror}") from None
+    save_png(figure, path)

@@ -1,10 +1,8 @@
 """The picture of a load run: latencies over time and their distributions."""
 
-from pathlib import Path
-
-from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.measure import percentile
 from wavelane_client.load.report import Result
+from wavelane_client.picture import new_figure, save_png
 
 BIN_SECONDS = 1.0
 
@@ -15,15 +13,7 @@ def plot(result: Result, path: str) -> None:
     Raises:
         WavelaneError: INVALID_CONFIG when matplotlib is missing or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, "plots need the extra `load`: pip install 'wavelane[load]'"
-        ) from None
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 7)
     over_time, shares = figure.subplots(2, 1)
     lags = [(at - result.start, lag) for record in result.records for at, lag in record.partial_lags]
     finals = [(r.at - result.start, r.final) for r in result.records if r.final is not None]
@@ -64,10 +54,7 @@ def plot(result: Result, path: str) -> None:
     shares.set(xlabel="ms", ylabel="share not above", xlim=(0, None), ylim=(0, 1.01), yticks=(0, 0.5, 0.95, 1))
     shares.legend(fontsize="small", loc="lower right")
     figure.suptitle(f"{result.plan.sessions} sessions at {result.plan.url}")
-    try:
-        figure.savefig(Path(path), dpi=110, format="png")
-    except OSError as error:
-        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"cannot write {path}: {error.strerror}") from None
+    save_png(figure, path)
 
 
 def _binned(points: list[tuple[float, float]], q: float) -> tuple[list[float], list[float]]:

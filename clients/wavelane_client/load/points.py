@@ -11,6 +11,7 @@ from rich.table import Table
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.measure import Point
 from wavelane_client.load.machine import describe_machine
+from wavelane_client.picture import new_figure, save_png
 
 FORMAT = "wavelane-report/1"
 
@@ -142,18 +143,10 @@ def plot_capacity(points: Sequence[Point], path: str | Path, title: str = "") ->
     Raises:
         WavelaneError: INVALID_CONFIG when matplotlib is missing or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, "plots need the extra `load`: pip install 'wavelane[load]'"
-        ) from None
     panels = by_panel(points)
     columns = min(2, len(panels)) or 1
     height = max(1, -(-len(panels) // columns))
-    figure = Figure(figsize=(9.5 * columns, 5.2 * height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9.5 * columns, 5.2 * height)
     axes = figure.subplots(height, columns, squeeze=False).flatten()
     engines = sorted({point.engine for point in points}, key=lambda name: (not name.startswith("wavelane"), name))
     markers = {engine: "osD^vPX*"[number % 8] for number, engine in enumerate(engines)}
@@ -181,10 +174,7 @@ def plot_capacity(points: Sequence[Point], path: str | Path, title: str = "") ->
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     figure.suptitle(title)
-    try:
-        figure.savefig(Path(path), dpi=110, format="png")
-    except OSError as error:
-        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"cannot write {path}: {error.strerror}") from None
+    save_png(figure, path)
 
 
 def _line(point: Point) -> str:

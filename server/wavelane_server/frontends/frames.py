@@ -1,13 +1,12 @@
-"""What front ends and the engine process say to each other: length-prefixed binary frames. Sans-I/O.
+"""What front ends and the engine process say to each other, in frames (:mod:`.framing`). Sans-I/O.
 
-A frame is its body's length and its kind (8 bytes), then the body. Numbers are little-endian, samples raw float32, so
-nothing is rounded on the way. What is said once or seldom is JSON. Nothing is ever unpickled.
+Numbers are little-endian, samples raw float32, so nothing is rounded on the way. What is said once or seldom is JSON.
+Nothing is ever unpickled.
 """
 
 import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,45 +18,13 @@ from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import ModelSpec
 from wavelane.work import Chunk, Decoding, Hypothesis, StepResult, Token
-
-MAX_FRAME_BYTES = 1 << 25
-"""Longest body of a front end's frame: a session's hotwords; the longest window of audio takes a hundredth of it."""
-
-MAX_ENGINE_FRAME_BYTES = 1 << 26
-"""Longest body of an engine's frame: all results of a step for one front end."""
+from wavelane_server.frontends.framing import HEAD, FrameError, Kind, frame
 
 CHUNKS_BYTES = 1 << 18
 """Chunks are sent in frames of about this size: a chunk that waits keeps its whole frame in memory."""
 
 MAX_LANES = 8
 """Most lanes that a session asks for at once."""
-
-
-class Kind(IntEnum):
-    """What a frame says."""
-
-    OPEN = 1
-    """Front end: a session wants lanes."""
-    CHUNKS = 2
-    """Front end: audio, of several lanes."""
-    CLOSE = 3
-    """Front end: lanes are given back."""
-    DECODING = 4
-    """Front end: how streams of a lane are searched that begin from now on, where their first chunk says so."""
-    WELCOME = 16
-    """Engine, first: what is served."""
-    OPENED = 17
-    """Engine: the lanes."""
-    REFUSED = 18
-    """Engine: no lanes, and why."""
-    RESULTS = 19
-    """Engine: what steps gave, of several lanes."""
-    STATS = 20
-    """Engine, at least every :data:`wavelane_server.frontends.host.BEAT_S`: how it is."""
-
-
-class FrameError(Exception):
-    """The other side does not keep to the protocol; the connection is of no more use."""
 
 
 class _Message(BaseModel):
@@ -104,7 +71,6 @@ class Opened(NamedTuple):
     slots: list[Slot]
 
 
-_HEAD = struct.Struct("<IB3x")
 # request, lanes, lookahead (-1: none)
 _OPEN = struct.Struct("<IIi4x")
 # request, lanes
@@ -127,11 +93,6 @@ _DECODING: TypeAdapter[Decoding] = TypeAdapter(Decoding)
 _NO_TIMING = (math.nan,) * 3
 
 _Json = TypeVar("_Json", bound=_Message)
-
-
-def frame(kind: Kind, body: bytes) -> bytes:
-    """A whole frame."""
-    return _HEAD.pack(len(body), kind) + body
 
 
 def encode_json(kind: Kind, message: _Message) -> bytes:
@@ -238,10 +199,10 @@ def encode_chunks(work: Iterable[tuple[Slot, Chunk]]) -> Iterator[bytes]:
         parts.append(samples)
         size += _CHUNK.size + samples.nbytes
         if size >= CHUNKS_BYTES:
-            yield b"".join([_HEAD.pack(size, Kind.CHUNKS), *parts])
+            yield b"".join([HEAD.pack(size, Kind.CHUNKS), *parts])
             parts, size = [], 0
     if parts:
-        yield b"".join([_HEAD.pack(size, Kind.CHUNKS), *parts])
+        yield b"".join([HEAD.pack(size, Kind.CHUNKS), *parts])
 
 
 def decode_chunks(body: memoryview, decodings: Mapping[Slot, Decoding]) -> Iterator[tuple[Slot, Chunk]]:
@@ -378,57 +339,6 @@ def _tokens(body: memoryview, at: int, count: int) -> tuple[tuple[Token, ...], i
         for piece, when, confidence in _TOKEN.iter_unpack(body[at:end])
     ]
     return tuple(found), end
-
-
-class FrameReader:
-    """Bytes, cut anywhere, to frames.
-
-    Args:
-        max_bytes: longest body taken.
-    """
-
-    def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
-        self._max = max_bytes
-        self._parts: list[bytes] = []
-        self._held = 0
-        self._wanted = _HEAD.size
-
-    def feed(self, data: bytes) -> Iterator[tuple[Kind, memoryview]]:
-        """Take bytes, give the frames that they complete: kind and body, a view.
-
-        Raises:
-            FrameError: a frame is too long or of no known kind.
-        """
-        if self._parts or len(data) < self._wanted:
-            self._parts.append(data)
-            self._held += len(data)
-            if self._held < self._wanted:
-                return
-            data = b"".join(self._parts)
-            self._parts = []
-            self._held = 0
-        view = memoryview(data)
-        at = 0
-        while True:
-            left = len(data) - at
-            self._wanted = _HEAD.size
-            if left >= _HEAD.size:
-                length, number = _HEAD.unpack_from(data, at)
-                if length > self._max:
-                    raise FrameError(f"a frame of {length} bytes, at most {self._max} are taken")
-                self._wanted += length
-                if left >= self._wanted:
-                    try:
-                        kind = Kind(number)
-                    except ValueError:
-                        raise FrameError(f"no frame is of kind {number}") from None
-                    yield kind, view[at + _HEAD.size : at + self._wanted]
-                    at += self._wanted
-                    continue
-            if left:
-                self._parts = [bytes(view[at:])]
-                self._held = left
-            return
 
 
 def _pack_token(token: Token) -> bytes:

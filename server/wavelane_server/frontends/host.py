@@ -15,9 +15,6 @@ from wavelane.errors import WavelaneError
 from wavelane.work import Decoding
 from wavelane_server.engines import open_lanes
 from wavelane_server.frontends.frames import (
-    FrameError,
-    FrameReader,
-    Kind,
     Open,
     Opened,
     Refused,
@@ -31,6 +28,7 @@ from wavelane_server.frontends.frames import (
     encode_opened,
     encode_results,
 )
+from wavelane_server.frontends.framing import FrameError, FrameReader, Kind
 from wavelane_server.logs import get_logger
 
 BEAT_S = 0.5

@@ -15,10 +15,6 @@ from wavelane.spec import ModelSpec
 from wavelane.work import Chunk, Decoding
 from wavelane_server.engines import Receive
 from wavelane_server.frontends.frames import (
-    MAX_ENGINE_FRAME_BYTES,
-    FrameError,
-    FrameReader,
-    Kind,
     Open,
     Refused,
     Stats,
@@ -31,6 +27,7 @@ from wavelane_server.frontends.frames import (
     encode_decoding,
     encode_open,
 )
+from wavelane_server.frontends.framing import MAX_ENGINE_FRAME_BYTES, FrameError, FrameReader, Kind
 from wavelane_server.logs import get_logger
 
 CHECK_S = 0.25

@@ -11,7 +11,7 @@ from wavelane.audio.framer import Framer, Window
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane.spec import ModelSpec
-from wavelane.work import Samples, Token
+from wavelane.work import Chunk, Decoding, Samples, Token
 
 
 class StepInput(NamedTuple):
@@ -31,6 +31,24 @@ def windows(spec: ModelSpec, samples: Samples, lookahead: int) -> list[Window]:
     """Cut a whole file [n] (float32, at the model's rate) into the windows of a live stream."""
     framer = Framer(spec.features, subsampling=spec.subsampling, lookahead=lookahead, lead=spec.lead)
     return [*framer.push(samples.astype(np.float32, copy=False)), *framer.finish()]
+
+
+def chunks(spec: ModelSpec, samples: Samples, lookahead: int, decoding: Decoding | None = None) -> list[Chunk]:
+    """Cut a whole file [n] (float32, at the model's rate) into the chunks of a live stream, searched as asked."""
+    cut = windows(spec, samples, lookahead)
+    return [
+        Chunk(
+            lane=0,
+            sequence=number,
+            samples=window.samples,
+            frames=window.frames,
+            start=window.start,
+            last=number == len(cut) - 1,  # a model without a closing frame does not mark it
+            lookahead=lookahead,
+            decoding=decoding if window.start else None,
+        )
+        for number, window in enumerate(cut)
+    ]
 
 
 def step_inputs(cut: list[Window], device: torch.device | str = "cpu") -> Iterator[StepInput]:

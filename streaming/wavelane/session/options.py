@@ -24,7 +24,6 @@ LEAST_SETTLE, MOST_SETTLE, NEVER_SETTLE = 2, 8, 1_000_000
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
 VadKind = Literal["webrtc", "silero", "off"]
-Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
 Lookahead = Annotated[int, Field(ge=0, le=64)]
 
 

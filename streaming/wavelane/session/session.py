@@ -15,21 +15,12 @@ from wavelane.audio.decoder import AudioDecoder, DecoderLimits, RawDecoder, open
 from wavelane.audio.pcm import Block, PcmDecoder, int16_samples
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Flushed
-from wavelane.grammar import Grammar, GrammarLibrary
-from wavelane.grammar.pieces import spell_automaton
-from wavelane.lm.spelling import speller
+from wavelane.grammar import GrammarLibrary
+from wavelane.session.effective import effective_options, grammar_of
 from wavelane.session.lane import Lane
-from wavelane.session.options import (
-    DEFAULT_BEAM,
-    NO_LM,
-    DecodingOptions,
-    SessionOptions,
-    fusion_request,
-    reconfigure,
-)
+from wavelane.session.options import SessionOptions, reconfigure
 from wavelane.session.recognition import Mark
 from wavelane.spec import ModelSpec
-from wavelane.text.formatter import LANGUAGE
 from wavelane.vad.base import DeferredDetector, Detector
 from wavelane.vad.webrtc import WebRtcDetector
 from wavelane.work import Chunk, StepResult, VadWork
@@ -39,9 +30,6 @@ SILERO_WINDOW = 512
 
 BURST_SECONDS = 5.0
 """Audio that one call decodes before it asks to be called again (s); a kilobyte of a container can hold a minute."""
-
-MOST_SOUNDS = 10_000
-"""Of a grammar whose nearest sentence is looked for in the turn of a final, which others wait for."""
 
 DetectorFactory = Callable[[SessionOptions], Detector | None]
 
@@ -80,11 +68,11 @@ class Session:
         grammars: GrammarLibrary = GrammarLibrary(),  # noqa: B008 - never changes
         detectors: DetectorFactory = make_detector,
     ) -> None:
-        self.options = _effective(options, spec, max_hotwords)
+        self.options = effective_options(options, spec, max_hotwords)
         self._spec = spec
         self._max_hotwords = max_hotwords
         self._grammars = grammars
-        grammar = _grammar(self.options, spec, grammars)
+        grammar = grammar_of(self.options, spec, grammars)
         self._events: list[Event] = []
         self._decoder: AudioDecoder = open_decoder(
             options.encoding, sample_rate=options.sample_rate, channels=options.channels, limits=limits
@@ -221,8 +209,8 @@ class Session:
         Raises:
             WavelaneError: INVALID_CONFIG; nothing is changed.
         """
-        options = _effective(reconfigure(self.options, values), self._spec, self._max_hotwords)
-        grammar = _grammar(options, self._spec, self._grammars)
+        options = effective_options(reconfigure(self.options, values), self._spec, self._max_hotwords)
+        grammar = grammar_of(options, self._spec, self._grammars)
         self.options = options
         for lane in self._lanes:
             lane.reconfigure(options, grammar)
@@ -328,141 +316,3 @@ class Session:
         if not self._closed and all(lane.recognition.ended for lane in self._lanes):
             self._closed = True
             self._events.append(Closed(received=self.received))
-
-
-def _effective(options: SessionOptions, spec: ModelSpec, max_hotwords: int) -> SessionOptions:
-    """Resolve every None and refuse what cannot take effect with the model."""
-
-    def refuse(message: str) -> WavelaneError:
-        return WavelaneError(ErrorCode.INVALID_CONFIG, message)
-
-    if options.model is not None and options.model != spec.name:
-        raise refuse(f"model: this server serves {spec.name!r}, not {options.model!r}")
-    lookaheads = _lookaheads(options, spec)
-    for name, lookahead in lookaheads.items():
-        if lookahead not in (*spec.lookaheads, "auto", None):
-            choices = ", ".join(map(str, spec.lookaheads))
-            raise refuse(f"{name}: {spec.name} was trained for {choices}, not {lookahead}")
-    known = tuple(spec.prompts) or spec.languages
-    language = options.language
-    if language is not None and language not in known:
-        raise refuse(f"language: {spec.name} knows {', '.join(known)}, not {language!r}")
-    decoding = _decoding(options, spec)
-    if options.alternatives > (decoding.beam or 1):
-        raise refuse(
-            f"alternatives: {options.alternatives} are more than the {decoding.beam} hypotheses of the search; set "
-            "decoding.beam to at least as many, or ask for less"
-            if decoding.beam
-            else "alternatives: the greedy decoder has one hypothesis; ask for 1, or set decoding.method to beam"
-        )
-    if isinstance(options.channel, int) and options.encoding != "container" and options.channel >= options.channels:
-        raise refuse(f"channel: there is no channel {options.channel} in {options.channels}; they count from 0")
-    if options.encoding == "container" and options.channel == "separate" and options.channels == 1:
-        raise refuse("channels: say how many channels of the container to recognise separately")
-    _check_text(options, spec)
-    lm = _language_model(options, spec)
-    _check_hotwords(options, spec, max_hotwords)
-    effective = options.model_copy(update={"model": spec.name, "lm": lm, "decoding": decoding, **lookaheads})
-    if spec.max_beam == 0 and fusion_request(effective, spec) is not None:
-        raise refuse("hotwords and lm: this server's search takes neither with this model; leave them out")
-    if (bounds := effective.lookahead_bounds) is not None and bounds[0] > bounds[1]:
-        raise refuse(f"lookahead_min: {bounds[0]} is more than lookahead_max, {bounds[1]}")
-    return effective
-
-
-def _lookaheads(options: SessionOptions, spec: ModelSpec) -> dict[str, int | str | None]:
-    """The options that speak of the lookahead, with the model's own where there is none."""
-    if options.lookahead != "auto":
-        return {"lookahead": spec.default_lookahead if options.lookahead is None else options.lookahead}
-    longest = max(spec.lookaheads) if options.lookahead_max is None else options.lookahead_max
-    shortest = min(spec.default_lookahead, longest) if options.lookahead_min is None else options.lookahead_min
-    return {"lookahead": "auto", "lookahead_min": shortest, "lookahead_max": longest}
-
-
-def _decoding(options: SessionOptions, spec: ModelSpec) -> DecodingOptions:
-    """The search, with the beam that there is where none is asked for."""
-    decoding = options.decoding
-    if decoding.method == "greedy":
-        return decoding
-    if spec.max_beam < 2:
-        reason = "setting engine.max_beam is 1" if spec.max_beam == 1 else f"it cannot with {spec.name}"
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, f"decoding.method: this server has no beam search ({reason}); choose greedy"
-        )
-    if decoding.beam is not None and decoding.beam > spec.max_beam:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"decoding.beam: {decoding.beam} is more than this server's limit of {spec.max_beam} (setting "
-            "engine.max_beam)",
-        )
-    return DecodingOptions(method="beam", beam=decoding.beam or min(DEFAULT_BEAM, spec.max_beam))
-
-
-def _grammar(options: SessionOptions, spec: ModelSpec, grammars: GrammarLibrary) -> Grammar | None:
-    """The grammar of effective options, if the model can spell it and nothing else contradicts it."""
-    if options.grammar is None:
-        return None
-    grammar = grammars.find(options.grammar)
-    if spec.constrained:
-        others = {
-            "decoding.method": options.decoding.method != "greedy",
-            "alternatives": options.alternatives > 1,
-            "hotwords": bool(options.hotwords),
-            "lm": options.lm not in (None, NO_LM, spec.default_lm),
-            "lm_weight": options.lm_weight is not None,
-        }
-        if useless := [name for name, asked in others.items() if asked]:
-            raise WavelaneError(
-                ErrorCode.INVALID_CONFIG,
-                f"{', '.join(useless)}: of no effect with a grammar, whose best sentence is searched for as a whole; "
-                "leave them out, or the grammar",
-            )
-        spell_automaton(grammar.automaton, speller(spec.vocabulary))
-    elif grammar.sounds > MOST_SOUNDS:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"grammar: with this model the nearest sentence is looked for, in at most {MOST_SOUNDS} sounds on the ways "
-            f"through the grammar, and it has {grammar.sounds}; use fewer alternatives",
-        )
-    return grammar
-
-
-def _check_text(options: SessionOptions, spec: ModelSpec) -> None:
-    ruled = options.text.ruled
-    defaults = [name for name, prompt in spec.prompts.items() if prompt == spec.default_prompt]
-    language = options.language or next(iter((*defaults, *spec.languages)), "en")
-    if ruled and language.split("-")[0] != LANGUAGE:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"text.{ruled[0]}: there are rules for {LANGUAGE} only, and the language is {language!r}: leave "
-            f"{' and '.join(ruled)} out, or set language to {LANGUAGE}",
-        )
-
-
-def _language_model(options: SessionOptions, spec: ModelSpec) -> str:
-    """Name of the language model, the model's own where none is asked for, or ``off``."""
-    lm = options.lm if options.lm is not None else (spec.default_lm or NO_LM)
-    if lm not in (NO_LM, *spec.language_models):
-        known = ", ".join(spec.language_models)
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"lm: this server has no language model {lm!r}; "
-            + (f"it has {known}" if known else "it has none (setting lm.paths)")
-            + f", or {NO_LM}",
-        )
-    if lm == NO_LM and options.lm_weight is not None:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG, "lm_weight: there is no language model to weigh; choose one with lm"
-        )
-    return lm
-
-
-def _check_hotwords(options: SessionOptions, spec: ModelSpec, most: int) -> None:
-    if len(options.hotwords) > most:
-        raise WavelaneError(
-            ErrorCode.INVALID_CONFIG,
-            f"hotwords: {len(options.hotwords)} phrases are more than this server's limit of {most} (setting "
-            "lm.max_hotwords): send those that matter, or have the server's operator keep the list (lm.hotwords_file)",
-        )
-    if options.hotwords:
-        speller(spec.vocabulary).check(hotword.phrase for hotword in options.hotwords)

@@ -16,8 +16,8 @@ from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import FeatureSpec, ModelSpec
 from wavelane.work import Chunk, Decoding, FusionRequest, Hypothesis, StepResult, Token
-from wavelane_server.frontends import frames
-from wavelane_server.frontends.frames import FrameError, FrameReader, Kind
+from wavelane_server.frontends import frames, framing
+from wavelane_server.frontends.framing import FrameError, FrameReader, Kind
 
 U32 = st.integers(0, 2**32 - 1)
 SLOTS = st.builds(Slot, U32, U32)
@@ -100,7 +100,7 @@ def test_chunks_leave_in_frames_that_hold_little_memory() -> None:
     )
     messages = list(frames.encode_chunks([(Slot(number, 0), chunk) for number in range(20)]))
     assert len(messages) > 1
-    assert all(len(message) < frames.CHUNKS_BYTES + 80_100 < frames.MAX_FRAME_BYTES for message in messages)
+    assert all(len(message) < frames.CHUNKS_BYTES + 80_100 < framing.MAX_FRAME_BYTES for message in messages)
     heard = [slot.index for message in messages for _, body in read(message)
              for slot, _ in frames.decode_chunks(memoryview(body), {})]  # fmt: skip
     assert heard == list(range(20))
@@ -122,7 +122,7 @@ def test_results_arrive_as_they_left(deliveries: list[Delivery]) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(Kind), st.binary(max_size=30)), max_size=6), st.lists(st.integers(0)))
 def test_any_split_gives_the_same_frames(messages: list[tuple[Kind, bytes]], cuts: list[int]) -> None:
-    assert read(b"".join(frames.frame(*message) for message in messages), cuts) == messages
+    assert read(b"".join(framing.frame(*message) for message in messages), cuts) == messages
 
 
 def test_what_is_said_seldom() -> None:
@@ -164,7 +164,7 @@ def head(length: int, kind: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (head(frames.MAX_FRAME_BYTES + 1, Kind.CHUNKS), "a frame of 33554433 bytes, at most 33554432 are taken"),
+        (head(framing.MAX_FRAME_BYTES + 1, Kind.CHUNKS), "a frame of 33554433 bytes, at most 33554432 are taken"),
         (head(0, 99), "no frame is of kind 99"),
     ],
 )

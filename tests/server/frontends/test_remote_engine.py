@@ -14,8 +14,8 @@ from toymodel import SPEC, make_chunk, toy_model
 from wavelane.engine import Delivery, Engine, EngineConfig, Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.work import StepResult
-from wavelane_server.frontends import frames, host, remote
-from wavelane_server.frontends.frames import Kind
+from wavelane_server.frontends import frames, framing, host, remote
+from wavelane_server.frontends.framing import Kind
 from wavelane_server.frontends.host import EngineHost
 from wavelane_server.frontends.remote import RemoteEngine
 
@@ -277,12 +277,12 @@ async def test_a_chunk_that_the_engine_refuses_fails_its_lane_alone(tmp_path: Pa
 
 FOREIGN = Slot(0, 0)
 ATTACKS = {
-    "a frame too long": (frames.MAX_FRAME_BYTES + 1).to_bytes(4, "little") + b"\x02\0\0\0",
+    "a frame too long": (framing.MAX_FRAME_BYTES + 1).to_bytes(4, "little") + b"\x02\0\0\0",
     "a kind that is none": b"\0\0\0\0\x63\0\0\0",
     "what only engines say": frames.encode_results([]),
     "chunks for another's lane": next(frames.encode_chunks([(FOREIGN, make_chunk(0))])),
     "another's lane closed": frames.encode_close([FOREIGN]),
-    "a cut chunk": frames.frame(Kind.CHUNKS, b"\0" * 20),
+    "a cut chunk": framing.frame(Kind.CHUNKS, b"\0" * 20),
     "too many lanes": frames.encode_open(frames.Open(1, 9)),
 }
 

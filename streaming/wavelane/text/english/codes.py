@@ -153,14 +153,17 @@ def pair(words: Cursor) -> Span | None:
     return Span(rest[1] - at, (Piece(f"{first}{rest[0]}", rest[1] - at),))
 
 
+def _number(words: Cursor, at: int) -> tuple[str, int]:
+    """Digits read one by one or in pairs, or a whole number where that takes as many words; and the place behind."""
+    parts, end = _digits(words, at)
+    whole = cardinal(words, at)
+    return (str(whole[0]), whole[1]) if whole is not None and whole[1] >= end else (_text(parts), end)
+
+
 def address(words: Cursor) -> Span | None:
     """The number of a house, if a street follows: "one twenty three main street" is 123 main street."""
     at = words.start
-    parts, end = _digits(words, at)
-    text = _text(parts)
-    whole = cardinal(words, at)
-    if whole is not None and whole[1] >= end:
-        text, end = str(whole[0]), whole[1]
+    text, end = _number(words, at)
     if not text or text.startswith("0") or len(text) > 5:
         return None
     if words.at(end) in _LETTERS - _DOUBLE_USE - set("nsew") and words.at(end + 1) not in _LETTERS:
@@ -194,11 +197,7 @@ def numbered(words: Cursor) -> Span | None:
     if words.before() not in _NUMBERED:
         return None
     at = words.start
-    parts, end = _digits(words, at)
-    text = _text(parts)
-    whole = cardinal(words, at)
-    if whole is not None and whole[1] >= end:
-        text, end = str(whole[0]), whole[1]
+    text, end = _number(words, at)
     if not text or words.at(end) == "of":
         return None  # "room one of the house"
     if words.at(end) == "point" and (more := decimals(words, end + 1))[0]:
