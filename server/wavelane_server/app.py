@@ -1,11 +1,11 @@
 """The ASGI application: routes, the page, and the answers to errors."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -16,6 +16,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wavelane.errors import WavelaneError
+from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, bearer
+from wavelane_server.adapters.native import PROTOCOL as NATIVE
 from wavelane_server.adapters.schema import render
 from wavelane_server.bridge import Recognizer
 from wavelane_server.health import livez, metrics, readyz
@@ -55,6 +57,32 @@ class _Page:
         await self._app(scope, receive, with_headers)
 
 
+class _Guarded:
+    """Asks HTTP requests for an API key; protocols over WebSocket ask for theirs themselves."""
+
+    def __init__(self, app: ASGIApp, recognizer: Recognizer) -> None:
+        self._app = app
+        self._recognizer = recognizer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self._recognizer.keys.check(bearer(Handshake(headers=Headers(scope=scope))))
+        await self._app(scope, receive, send)
+
+
+class _ByPort:
+    """The WebSocket at ``/``, which is another protocol on a port of its own."""
+
+    def __init__(self, protocols: Mapping[str, WebSocketProtocol], default: WebSocketProtocol) -> None:
+        self._streams = {name: Stream(protocol) for name, protocol in protocols.items()}
+        self._default = Stream(default)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _, port = scope["server"]
+        name = next((name for name, other in scope["app"].state.ports.items() if other == port), "")
+        await self._streams.get(name, self._default)(scope, receive, send)
+
+
 async def schema(request: Request) -> Response:
     """JSON schema of the native protocol's messages."""
     return Response(render(), media_type="application/schema+json")
@@ -90,8 +118,9 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
                 Route("/profiles/{key}", get_profile),
                 Route("/profiles/{key}", put_profile, methods=["PUT"]),
                 Route("/profiles/{key}", delete_profile, methods=["DELETE"]),
-                WebSocketRoute("/stream", Stream()),
+                WebSocketRoute("/stream", Stream(NATIVE)),
             ],
+            middleware=[Middleware(_Guarded, recognizer)],
         ),
         Mount("/", app=_Page(StaticFiles(directory=page, html=True, check_dir=False)), name="page"),
     ]
@@ -107,4 +136,5 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
     )
     app.state.recognizer = recognizer
     app.state.scrape = scrape
+    app.state.ports = {}
     return app

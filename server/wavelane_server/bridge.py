@@ -15,6 +15,7 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.session.options import parse_options
 from wavelane.session.session import DetectorFactory, Session, make_detector
 from wavelane_server.adapters.base import ModelInfo, Ready
+from wavelane_server.auth import Keys
 from wavelane_server.config import Config
 from wavelane_server.engines import EngineClient, full
 from wavelane_server.grammars import load_grammars
@@ -45,6 +46,7 @@ class Recognizer:
         self.draining = False
         self.live: set[LiveSession] = set()
         self.judges = Judges()
+        self.keys = Keys(config.auth)
         self.grammars = load_grammars(config.grammar)
         self.profiles = make_store(config.profiles)
         self._detectors = detectors

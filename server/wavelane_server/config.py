@@ -39,6 +39,9 @@ ALIASES: Mapping[str, str] = {
     "server.host": "--host",
     "server.port": "--port",
     "server.grpc_port": "--grpc-port",
+    "server.vosk_port": "--vosk-port",
+    "server.sherpa_port": "--sherpa-port",
+    "server.wyoming_port": "--wyoming-port",
     "server.frontends": "--frontends",
     "server.log_level": "--log-level",
     "model.path": "--model",
@@ -66,6 +69,12 @@ class ServerConfig(_Section):
     """TCP port of gRPC; 0 takes a free one."""
     grpc: bool = True
     """Serve gRPC."""
+    vosk_port: Port | None = None
+    """TCP port for clients of vosk-server, which is at ``/`` of the HTTP port too; theirs is 2700. None: none."""
+    sherpa_port: Port | None = None
+    """TCP port for clients of sherpa-onnx, which is at ``/sherpa`` of the HTTP port too; theirs is 6006. None: none."""
+    wyoming_port: Port | None = None
+    """TCP port for the Wyoming protocol; 10300 is usual. None: not served."""
     frontends: Annotated[int, Field(ge=0, le=64)] = 0
     """Processes that hold the connections and sessions, beside one for the engine; they share the ports. 0: one process
     does everything. Linux only."""
@@ -78,6 +87,20 @@ class ServerConfig(_Section):
     """Least level that is logged. Audio and recognised text are never logged."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """``console`` for people, ``json`` (one object a line) for machines; ``auto``: console on a terminal."""
+
+    @property
+    def more_ports(self) -> dict[str, int]:
+        """Ports of single protocols, by the name of their setting."""
+        ports = {"vosk_port": self.vosk_port, "sherpa_port": self.sherpa_port, "wyoming_port": self.wyoming_port}
+        return {name: port for name, port in ports.items() if port is not None}
+
+
+class AuthConfig(_Section):
+    """Who may use the server."""
+
+    keys_file: Path | None = None
+    """File with API keys, one a line (``#`` begins a comment); a client has to send one of them. None: everybody who
+    reaches the server may use it."""
 
 
 class ModelConfig(_Section):
@@ -170,6 +193,8 @@ class Config(BaseSettings):
 
     server: ServerConfig = ServerConfig()
     """Where the server listens and how it logs."""
+    auth: AuthConfig = AuthConfig()
+    """Who may use the server."""
     model: ModelConfig = ModelConfig()
     """Which model is served."""
     engine: EngineConfig = EngineConfig.model_validate({})

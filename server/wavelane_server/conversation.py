@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from wavelane.errors import ErrorCode, WavelaneError
@@ -17,7 +17,9 @@ from wavelane_server.adapters.base import (
     End,
     Flush,
     KeepAlive,
+    Outgoing,
     Reconfigure,
+    Reply,
 )
 from wavelane_server.bridge import Recognizer
 from wavelane_server.live import LiveSession
@@ -168,6 +170,8 @@ class Conversation(Generic[In, Out]):
 
     async def _read(self) -> None:
         link, adapter, limit = self._link, self._adapter, self._limits.max_message_bytes
+        for command in adapter.begin():
+            await self._obey(command)
         for number in itertools.count(1):
             if number % TURN == 0:
                 # Many messages may have come at once, and receiving one that is there already does not yield.
@@ -236,6 +240,8 @@ class Conversation(Generic[In, Out]):
                 await live.receive_audio(command.data)
         elif isinstance(command, KeepAlive):
             pass
+        elif isinstance(command, Reply):
+            self._outbox.put(command)
         elif isinstance(command, Configure):
             await self._configure(command)
         elif live is None:
@@ -258,7 +264,11 @@ class Conversation(Generic[In, Out]):
         try:
             self._live = await self._recognizer.open(command.values, self._outbox)
         except WavelaneError as error:
-            if error.code in (ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_MESSAGE, ErrorCode.PROFILE_NOT_FOUND):
+            if not command.once and error.code in (
+                ErrorCode.INVALID_CONFIG,
+                ErrorCode.INVALID_MESSAGE,
+                ErrorCode.PROFILE_NOT_FOUND,
+            ):
                 raise
             self._fail(error)
 
@@ -284,7 +294,7 @@ class Conversation(Generic[In, Out]):
 
     async def _write(self) -> None:
         timeout = self._limits.send_timeout_s
-        send, get, translate = self._link.send, self._outbox.get, self._adapter.send
+        send, get, translate = self._link.send, self._outbox.get, self._messages
         while True:
             item = await get()
             for message in translate(item.event):
@@ -297,12 +307,15 @@ class Conversation(Generic[In, Out]):
             if isinstance(item.event, Closed):
                 return
 
+    def _messages(self, event: Outgoing | Reply) -> Sequence[Out]:
+        return (event.message,) if isinstance(event, Reply) else self._adapter.send(event)
+
     def _hand_over(self, item: Item) -> bool:
         """Send an event on the spot, if the client reads; the last one is the writer's, which ends with it."""
         if isinstance(item.event, Closed) or not self._link.open_wide:
             return False
         try:
-            for message in self._adapter.send(item.event):
+            for message in self._messages(item.event):
                 self._link.send_now(message)
             self._sent(item)
         except Exception as error:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from wavelane.engine.base import Timing
 from wavelane.events import Partial
-from wavelane_server.adapters.base import Outgoing
+from wavelane_server.adapters.base import Outgoing, Reply
 
 
 class Item(NamedTuple):
     """One event that waits to be sent."""
 
-    event: Outgoing
+    event: Outgoing | Reply
     since: float | None
     """When the audio, flush or end that caused the event was received (s, :func:`time.monotonic`)."""
     timing: Timing | None
@@ -45,7 +45,7 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, event: Outgoing, since: float | None = None, timing: Timing | None = None) -> None:
+    def put(self, event: Outgoing | Reply, since: float | None = None, timing: Timing | None = None) -> None:
         """Take an event; see :class:`Item`."""
         if self.overflowed.is_set():
             return

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wavelane.errors import WavelaneError
 from wavelane_server.config import Config
@@ -82,8 +82,7 @@ async def _run(config: Config) -> int:
     model = service.recognizer.model
     say_ready(
         config,
-        service.http_port,
-        service.grpc_port,
+        service,
         model=model.name,
         head=model.head,
         device=config.engine.torch_device().type,
@@ -108,7 +107,7 @@ async def _supervise(config: Config) -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     if not stopping.is_set():
-        say_ready(config, supervisor.http_port, supervisor.grpc_port, **supervisor.served)
+        say_ready(config, supervisor, **supervisor.served)
         await stopping.wait()
     await supervisor.stop()
     get_logger().info("stopped")
@@ -122,13 +121,23 @@ def settle_memory() -> None:
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
-def say_ready(config: Config, http_port: int, grpc_port: int, **served: Any) -> None:
+class Ports(Protocol):
+    """Where a server listens."""
+
+    http_port: int
+    grpc_port: int
+    more_ports: dict[str, int]
+    """Of single protocols, by the name of their setting."""
+
+
+def say_ready(config: Config, ports: Ports, **served: Any) -> None:
     """Log where the server listens, and what is served."""
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
     get_logger().info(
         "ready",
-        http=f"http://{host}:{http_port}",
-        grpc=f"{host}:{grpc_port}" if config.server.grpc else None,
+        http=f"http://{host}:{ports.http_port}",
+        grpc=f"{host}:{ports.grpc_port}" if config.server.grpc else None,
+        **{name.removesuffix("_port"): f"{host}:{port}" for name, port in ports.more_ports.items()},
         **served,
         seconds=round(time.perf_counter() - _STARTED, 2),
     )

@@ -65,6 +65,8 @@ class Service:
         self.recognizer = Recognizer(config, self.metrics)
         self.http_port = 0
         self.grpc_port = 0
+        self.more_ports: dict[str, int] = {}
+        """Of single protocols, by the name of their setting."""
         if isinstance(engine, Elsewhere):
             self._source, scrape = engine.source, engine.scrape
         else:
@@ -76,9 +78,10 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
         limits = config.limits
+        self._app = make_app(self.recognizer, scrape)
         self._http = _HttpServer(
             uvicorn.Config(
-                make_app(self.recognizer, scrape),
+                self._app,
                 http="httptools",
                 ws=StreamProtocol,
                 # No pings: a missed pong says more about a busy event loop or a paused reader than about the client.
@@ -105,9 +108,18 @@ class Service:
             WavelaneError: a port is taken, or the model does not load.
         """
         server = self.config.server
-        listener = bind(server.host, server.port, "port", shared=self.shared)
-        self.http_port = listener.getsockname()[1]
-        self._tasks.append(asyncio.create_task(self._http.serve(sockets=[listener])))
+        listeners = [bind(server.host, server.port, "port", shared=self.shared)]
+        self.http_port = listeners[0].getsockname()[1]
+        try:
+            for name, port in server.more_ports.items():
+                listeners.append(bind(server.host, port, name.replace("_", "-"), shared=self.shared))
+                self.more_ports[name] = listeners[-1].getsockname()[1]
+        except WavelaneError:
+            for listener in listeners:
+                listener.close()
+            raise
+        self._app.state.ports = self.more_ports
+        self._tasks.append(asyncio.create_task(self._http.serve(sockets=listeners)))
         try:
             if server.grpc:
                 self._grpc = GrpcServer(self.recognizer, shared=self.shared)

@@ -41,6 +41,8 @@ class ErrorCode(StrEnum):
     """The client cancelled the call or went away."""
     UNAVAILABLE = "unavailable"
     """No server answers at this address, or the connection broke before the session ended (raised by clients only)."""
+    UNAUTHENTICATED = "unauthenticated"
+    """The server asks for an API key, and there is none, or one that it does not know."""
     INTERNAL = "internal"
     """A fault of the server. Other sessions are not affected."""
 
@@ -72,6 +74,7 @@ STATUS: dict[ErrorCode, Status] = {
     ErrorCode.DEADLINE_EXCEEDED: Status(504, 4408, "DEADLINE_EXCEEDED"),
     ErrorCode.CANCELLED: Status(499, 1000, "CANCELLED"),
     ErrorCode.UNAVAILABLE: Status(503, 1014, "UNAVAILABLE"),
+    ErrorCode.UNAUTHENTICATED: Status(401, 4401, "UNAUTHENTICATED"),
     ErrorCode.INTERNAL: Status(500, 1011, "INTERNAL"),
 }
 

@@ -18,6 +18,8 @@ class Configure:
     """Open the session. First, once."""
 
     values: Mapping[str, Any]
+    once: bool = False
+    """The client cannot try again with other options: a refusal ends the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,14 @@ class Correct:
     values: Mapping[str, Any]
 
 
-Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive | Correct
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Something that the protocol itself answers: sent as it is, in order with the events."""
+
+    message: Any
+
+
+Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive | Correct | Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +121,7 @@ class Corrected:
 
 
 Outgoing = Event | Ready | Configured | Corrected
-"""All that a client is told."""
+"""All that a session tells its client."""
 
 Message = TypeVar("Message")
 Incoming = TypeVar("Incoming", contravariant=True)
@@ -137,6 +146,9 @@ class Rejection(Generic[Message]):
 class Adapter(Protocol[Incoming, Message]):
     """One wire protocol for one session."""
 
+    def begin(self) -> list[Command]:
+        """Commands before the first message, where the handshake has configured the session."""
+
     def receive(self, message: Incoming) -> list[Command]:
         """Commands of one message.
 
@@ -148,7 +160,7 @@ class Adapter(Protocol[Incoming, Message]):
         """The audio of a message that is nothing else; None for any other one. The short way of :meth:`receive`."""
 
     def send(self, event: Outgoing) -> list[Message]:
-        """Messages of one event."""
+        """Messages of one event; none where the protocol has no such thing."""
 
     def reject(self, error: WavelaneError) -> Rejection[Message]:
         """How this error ends a session."""

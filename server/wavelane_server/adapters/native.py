@@ -38,6 +38,7 @@ from wavelane_server.adapters.base import (
     Rejection,
     close_reason,
 )
+from wavelane_server.adapters.handshake import WebSocketProtocol
 
 EVENT_TYPES: dict[type, str] = {
     Ready: "ready",
@@ -67,6 +68,10 @@ def _encode(values: dict[str, Any]) -> str:
 
 class NativeAdapter:
     """One session's translation. Holds no state: the protocol's order is the conversation's business."""
+
+    def begin(self) -> list[Command]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return []
 
     def receive(self, message: str | bytes) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
@@ -265,3 +270,6 @@ _ENCODERS: dict[type, Callable[[Any], dict[str, Any]]] = {
     Failed: _failed,
     Closed: _closed,
 }
+
+PROTOCOL = WebSocketProtocol(adapter=lambda handshake: NativeAdapter())
+"""Served at ``/v1/stream``."""

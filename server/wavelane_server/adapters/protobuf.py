@@ -68,6 +68,10 @@ _ENUMS = {
 class ProtobufAdapter:
     """One session's translation. Holds no state: the protocol's order is the conversation's business."""
 
+    def begin(self) -> list[Command]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return []
+
     def audio(self, message: pb.StreamRequest) -> bytes | None:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
         return message.audio if message.WhichOneof("request") == "audio" else None

@@ -85,6 +85,7 @@ class Supervisor:
         self.config = config
         self.http_port = 0
         self.grpc_port = 0
+        self.more_ports: dict[str, int] = {}
         self._log = get_logger()
         self._engine = Child("engine", "engine", config.server.engine_timeout_s)
         self._front_ends = [
@@ -127,6 +128,9 @@ class Supervisor:
             grpc = reserve(server.host, server.grpc_port, "grpc-port")
             self._ports.append(grpc)
             self.grpc_port = grpc.getsockname()[1]
+        for name, port in server.more_ports.items():
+            self._ports.append(reserve(server.host, port, name.replace("_", "-")))
+            self.more_ports[name] = self._ports[-1].getsockname()[1]
         self._folder = Path(tempfile.mkdtemp(prefix="wavelane-"))  # nobody else may enter it
         for child in self._children:
             self._tasks[child] = asyncio.create_task(self._tend(child))
@@ -225,11 +229,8 @@ class Supervisor:
             raise
         child.started_at = child.heard_at = asyncio.get_running_loop().time()
         assert self._folder is not None
-        config = self.config.model_copy(
-            update={
-                "server": self.config.server.model_copy(update={"port": self.http_port, "grpc_port": self.grpc_port})
-            }
-        )
+        ports = {"port": self.http_port, "grpc_port": self.grpc_port, **self.more_ports}
+        config = self.config.model_copy(update={"server": self.config.server.model_copy(update=ports)})
         child.say(Word.BEGIN, role=child.role, config=pack_config(config), socket=str(self._folder / "engine"))
         if child.role == "frontend" and self._engine.ready.is_set():
             child.say(Word.ENGINE)

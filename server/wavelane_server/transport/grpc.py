@@ -1,8 +1,8 @@
 """gRPC on ``grpc.aio``: the stream, health and reflection."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -12,6 +12,8 @@ from grpc_reflection.v1alpha import reflection
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_protos.wavelane.v1 import asr_pb2_grpc as pb_grpc
+from wavelane_server.adapters.base import Adapter
+from wavelane_server.adapters.handshake import Handshake, bearer
 from wavelane_server.adapters.protobuf import ProtobufAdapter
 from wavelane_server.bridge import Recognizer
 from wavelane_server.conversation import Conversation, VanishedError
@@ -21,38 +23,88 @@ from wavelane_server.transport.listen import bind
 ABORT_TIMEOUT_S = 5.0
 """How long a status may take to leave for a client that does not read (s)."""
 
+GOOGLE_KEY = "x-goog-api-key"
+"""Metadata in which Google's clients send an API key."""
+
+Request = TypeVar("Request", bound=Any)
+Response = TypeVar("Response")
+
 SERVICE: str = pb.DESCRIPTOR.services_by_name["SpeechRecognizer"].full_name
 
 
-class _Link:
-    """See :class:`wavelane_server.conversation.Link`."""
+class _Link(Generic[Request, Response]):
+    """See :class:`wavelane_server.conversation.Link`.
 
-    def __init__(self, context: Any) -> None:
+    Args:
+        context: of the call.
+        payload: bytes of audio in a request; 0 where it has none.
+    """
+
+    def __init__(self, context: Any, payload: Callable[[Request], int]) -> None:
         self._context = context
+        self._payload = payload
 
-    async def receive(self) -> pb.StreamRequest | None:
+    async def receive(self) -> Request | None:
         try:
             message = await self._context.read()
         except DecodeError as error:
-            raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"the bytes are no StreamRequest: {error}") from None
+            raise WavelaneError(
+                ErrorCode.INVALID_MESSAGE, f"the bytes are no request of this method: {error}"
+            ) from None
         return None if message is grpc.aio.EOF else message
 
-    async def send(self, message: pb.StreamResponse) -> None:
+    async def send(self, message: Response) -> None:
         try:
             await self._context.write(message)
         except (grpc.RpcError, grpc.aio.BaseError):
             raise VanishedError from None
 
-    def offer(self, take: Callable[[pb.StreamRequest], bool]) -> None:
+    def offer(self, take: Callable[[Request], bool]) -> None:
         """The core hands messages to whoever awaits them, and to nobody else."""
 
     open_wide = False
 
-    def send_now(self, message: pb.StreamResponse) -> None:
+    def send_now(self, message: Response) -> None:
         raise AssertionError("it is never open wide")
 
-    def size(self, message: pb.StreamRequest) -> int:
-        return len(message.audio) or message.ByteSize()
+    def size(self, message: Request) -> int:
+        return self._payload(message) or message.ByteSize()
+
+
+async def converse(
+    recognizer: Recognizer, context: Any, adapter: Adapter[Request, Response], payload: Callable[[Request], int]
+) -> None:
+    """One session as a call of two streams, of any protocol. Its cancellation frees the lanes.
+
+    Args:
+        recognizer: opens the session.
+        context: of the call (``grpc.aio.ServicerContext``).
+        adapter: the protocol.
+        payload: bytes of audio in a request; 0 where it has none.
+    """
+    try:
+        recognizer.admit()
+        error = await Conversation(recognizer, _Link(context, payload), adapter, refuse_by_status=True).run()
+    except VanishedError:
+        return
+    except WavelaneError as refused:
+        error = refused
+    if error is not None:
+        await abort(recognizer, context, error)
+
+
+async def abort(recognizer: Recognizer, context: Any, error: WavelaneError) -> None:
+    """End a call with an error's status; a client that has gone, or never reads, does not get it."""
+    metadata = [("wavelane-error-code", error.code.value)]
+    if error.code in (ErrorCode.OVERLOADED, ErrorCode.SHUTTING_DOWN):
+        metadata.append(("retry-after-ms", str(recognizer.config.limits.retry_after_s * 1000)))
+    try:
+        async with asyncio.timeout(ABORT_TIMEOUT_S):
+            await context.abort(grpc.StatusCode[error.status.grpc], error.message, tuple(metadata))
+    except grpc.aio.AbortError:
+        raise
+    except (grpc.aio.BaseError, TimeoutError):
+        return
 
 
 class _Recognizer(pb_grpc.SpeechRecognizerServicer):
@@ -62,33 +114,41 @@ class _Recognizer(pb_grpc.SpeechRecognizerServicer):
         self._recognizer = recognizer
 
     async def Stream(self, request_iterator: Any, context: Any) -> None:  # noqa: N802
-        """One session. Cancellation and deadlines cancel this coroutine, which frees the lanes."""
-        adapter = ProtobufAdapter()
-        try:
-            self._recognizer.admit()
-            error = await Conversation(self._recognizer, _Link(context), adapter, refuse_by_status=True).run()
-        except VanishedError:
-            return
-        except WavelaneError as refused:
-            error = refused
-        if error is not None:
-            await self._end(context, error)
+        """One session."""
+        await converse(self._recognizer, context, ProtobufAdapter(), lambda request: len(request.audio))
 
-    async def _end(self, context: Any, error: WavelaneError) -> None:
-        """The status; a client that has gone, or never reads, does not get it."""
-        try:
-            async with asyncio.timeout(ABORT_TIMEOUT_S):
-                await context.abort(grpc.StatusCode[error.status.grpc], error.message, self._metadata(error))
-        except grpc.aio.AbortError:
-            raise
-        except (grpc.aio.BaseError, TimeoutError):
-            return
 
-    def _metadata(self, error: WavelaneError) -> tuple[tuple[str, str], ...]:
-        metadata = [("wavelane-error-code", error.code.value)]
-        if error.code in (ErrorCode.OVERLOADED, ErrorCode.SHUTTING_DOWN):
-            metadata.append(("retry-after-ms", str(self._recognizer.config.limits.retry_after_s * 1000)))
-        return tuple(metadata)
+class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Asks every call for an API key, but those of health and reflection."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+        """See :class:`grpc.aio.ServerInterceptor`."""
+        handler = await continuation(details)
+        if handler is None or details.method.startswith("/grpc."):
+            return handler
+        metadata = {name: value for name, value in details.invocation_metadata if isinstance(value, str)}
+        key = bearer(Handshake(headers=metadata)) or metadata.get(GOOGLE_KEY)
+        try:
+            self._recognizer.keys.check(key)
+        except WavelaneError as error:
+            return _refusing(handler, self._recognizer, error)
+        return handler
+
+
+def _refusing(handler: Any, recognizer: Recognizer, error: WavelaneError) -> Any:
+    """A handler of the same kind that answers with an error."""
+
+    async def refuse(request: Any, context: Any) -> None:
+        await abort(recognizer, context, error)
+
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(refuse)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(refuse)
+    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 class GrpcServer:
@@ -103,6 +163,7 @@ class GrpcServer:
         self._shared = shared
         self._serving = False
         self._server = grpc.aio.server(
+            interceptors=[_Guard(recognizer)],
             options=[
                 ("grpc.max_receive_message_length", transport_bytes(recognizer.config.limits)),
                 # Another server on the same port must be an error, not a coin toss for each connection.
@@ -115,7 +176,7 @@ class GrpcServer:
                 # Clients may ping as often as every 10 s; the core's default closes them with ENHANCE_YOUR_CALM.
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-            ]
+            ],
         )
         self._health = health.aio.HealthServicer()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -11,20 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import CLOCK_RATE, Closed, Failed, Final
 from wavelane_server.bridge import Recognizer
-from wavelane_server.outbox import Outbox
-from wavelane_server.transcript_formats import FORMATS, Transcript, render
-
-PIECE_BYTES = 8_192
-"""What is decoded at a time: little enough that a low bit rate does not become a long backlog."""
+from wavelane_server.transcript_formats import FORMATS, render
+from wavelane_server.transcription import PIECE_BYTES, transcribe
 
 FORM_BYTES = 65_536
 """What a form may have besides its file (bytes)."""
 
 _FIELDS = ("file", "model", "language", "lookahead", "vad", "text", "response_format", "timestamp_granularities[]")
-_WAITING = 65_536
-"""Events that may wait within the server: they are collected as they come."""
 
 
 async def models(request: Request) -> Response:
@@ -53,7 +47,7 @@ async def transcriptions(request: Request) -> Response:
     try:
         async with upload.form(max_files=1, max_fields=len(_FIELDS) + 2, max_part_size=FORM_BYTES) as form:
             file, values, form_name, words = _parse(form)
-            work = asyncio.create_task(_transcribe(recognizer, values, file))
+            work = asyncio.create_task(transcribe(recognizer, values, _pieces(file)))
             gone = asyncio.create_task(_disconnected(request))
             try:
                 await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +106,11 @@ def _recognizer(request: Request) -> Recognizer:
     return recognizer
 
 
+async def _pieces(file: UploadFile) -> AsyncGenerator[bytes, None]:
+    while piece := await file.read(PIECE_BYTES):
+        yield piece
+
+
 async def _disconnected(request: Request) -> None:
     """Until the client is gone; its body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -153,53 +152,3 @@ def _parse(form: FormData) -> tuple[UploadFile, dict[str, Any], str, bool]:
         except (ValueError, RecursionError):
             raise refuse('text is a JSON object like {"itn": true, "punctuation": true}') from None
     return file, values, form_name, "word" in granularities
-
-
-async def _transcribe(recognizer: Recognizer, values: dict[str, Any], file: UploadFile) -> Transcript:
-    """Feed a file to a session, no faster than it is recognised."""
-    outbox = Outbox(_WAITING)
-    live = await recognizer.open(values, outbox)
-    collector = asyncio.create_task(_collect(outbox))
-    limit = recognizer.config.limits.max_audio_seconds
-    try:
-        while not live.ended and (piece := await file.read(PIECE_BYTES)):
-            await live.writable()
-            await live.receive_audio(piece)
-            if live.received > limit * CLOCK_RATE:
-                live.fail(
-                    WavelaneError(
-                        ErrorCode.MESSAGE_TOO_BIG,
-                        f"the file holds more than {limit:g} s of audio (setting limits.max_audio_seconds): stream it "
-                        "to /v1/stream instead",
-                    )
-                )
-        if not live.ended:
-            await live.end()
-        finals, warnings, received = await collector
-    finally:
-        collector.cancel()
-        live.close()
-    if live.failure is not None:
-        raise live.failure
-    if not received and (warnings or not file.size):
-        raise WavelaneError(ErrorCode.INVALID_AUDIO, warnings[0] if warnings else "the file is empty")
-    return Transcript(
-        finals=[final for final in finals if final.text],
-        received=received,
-        language=live.options.language or next(iter(recognizer.engine.spec.languages), None),
-        warnings=warnings,
-    )
-
-
-async def _collect(outbox: Outbox) -> tuple[list[Final], list[str], int]:
-    """Finals, warnings and the audio received (sample clock)."""
-    finals: list[Final] = []
-    warnings: list[str] = []
-    while True:
-        event = (await outbox.get()).event
-        if isinstance(event, Final):
-            finals.append(event)
-        elif isinstance(event, Failed) and not event.fatal:
-            warnings.append(event.message)
-        elif isinstance(event, Closed):
-            return finals, warnings, event.received

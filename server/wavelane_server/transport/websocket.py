@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane_server.adapters.native import NativeAdapter
+from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, refusal
 from wavelane_server.bridge import Recognizer
 from wavelane_server.conversation import Conversation, Link, VanishedError
 from wavelane_server.transport.stream_protocol import CLOSE_TIMEOUT_S, CONNECTION, StreamProtocol
@@ -53,25 +53,42 @@ class _Link:
 
 
 class Stream:
-    """``/v1/stream``: the native protocol, as an ASGI application."""
+    """A protocol over WebSocket, as an ASGI application.
+
+    Args:
+        protocol: spoken there.
+    """
+
+    def __init__(self, protocol: WebSocketProtocol) -> None:
+        self._protocol = protocol
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
         # Not kept there: the connection holds the scope.
         connection: StreamProtocol = scope["extensions"].pop(CONNECTION)
-        await _converse(WebSocket(scope, receive, send), _Link(receive, send, connection), connection)
+        await _converse(self._protocol, WebSocket(scope, receive, send), _Link(receive, send, connection), connection)
 
 
-async def _converse(websocket: WebSocket, link: Link[str | bytes, str], connection: StreamProtocol) -> None:
+async def _converse(
+    protocol: WebSocketProtocol, websocket: WebSocket, link: Link[str | bytes, str], connection: StreamProtocol
+) -> None:
     recognizer: Recognizer = websocket.app.state.recognizer
+    handshake = Handshake(
+        headers=websocket.headers,
+        query=tuple(websocket.query_params.multi_items()),
+        subprotocols=tuple(websocket.scope["subprotocols"]),
+    )
     try:
         check_origin(websocket.headers, recognizer.config.server.allowed_origins)
+        recognizer.keys.check(protocol.key(handshake))
+        adapter = protocol.adapter(handshake)
         recognizer.admit()
     except WavelaneError as error:
-        await websocket.send_denial_response(error_response(error, recognizer.config.limits.retry_after_s))
+        answer = protocol.refuse(error, recognizer.config.limits.retry_after_s)
+        status = 403 if isinstance(error, OriginError) else answer.status
+        await websocket.send_denial_response(JSONResponse(answer.body, status, answer.headers))
         return
-    await websocket.accept()
-    adapter = NativeAdapter()
+    await websocket.accept(protocol.subprotocol(handshake))
     try:
         failure = await Conversation(recognizer, link, adapter, refuse_by_status=False).run()
     except VanishedError:
@@ -110,8 +127,5 @@ class OriginError(WavelaneError):
 
 def error_response(error: WavelaneError, retry_after_s: int) -> JSONResponse:
     """An error as an HTTP answer."""
-    headers = {}
-    if error.code in (ErrorCode.OVERLOADED, ErrorCode.SHUTTING_DOWN):
-        headers["Retry-After"] = str(retry_after_s)
-    status = 403 if isinstance(error, OriginError) else error.status.http
-    return JSONResponse({"error": {"code": error.code.value, "message": error.message}}, status, headers)
+    answer = refusal(error, retry_after_s)
+    return JSONResponse(answer.body, 403 if isinstance(error, OriginError) else answer.status, answer.headers)
