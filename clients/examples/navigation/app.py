@@ -1,0 +1,91 @@
+"""The page of the car, and what it asks of the car."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from examples.navigation.commands import session_options
+from examples.navigation.gazetteer import Place
+from examples.navigation.journey import Journey
+from examples.navigation.tunnel import Tunnel
+
+LONGEST_TUNNEL = 30.0
+"""Seconds; the page keeps its last 60 s of speech."""
+
+
+def make_app(journey: Journey, server: str, tunnel: Tunnel) -> Starlette:
+    """The application.
+
+    Args:
+        journey: of the one car that there is.
+        server: HTTP address of the Wavelane server.
+        tunnel: the way of the page to it.
+    """
+
+    async def town(_: Request) -> JSONResponse:
+        shapes = [{"class": kind, "name": name, "points": points} for kind, name, points in journey.town.shapes]
+        places = [_place(place) for place in journey.town.places if place.kind != "street"]
+        return JSONResponse({"server": f"http://127.0.0.1:{tunnel.port}", "shapes": shapes, "places": places})
+
+    async def state(_: Request) -> JSONResponse:
+        return JSONResponse(_state(journey))
+
+    async def options(_: Request) -> JSONResponse:
+        """Of a session, as the car stands now."""
+        return JSONResponse(await session_options(server, journey.around))
+
+    async def command(request: Request) -> JSONResponse:
+        body = await request.json()
+        try:
+            said = journey.obey(body["name"], body["slots"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise HTTPException(400, str(error)) from None
+        return JSONResponse({"say": said, **_state(journey)})
+
+    async def car(request: Request) -> JSONResponse:
+        latitude, longitude = await request.json()
+        journey.move((float(latitude), float(longitude)))
+        return JSONResponse(_state(journey))
+
+    async def cut(request: Request) -> JSONResponse:
+        seconds = float(await request.json())
+        if not 0 <= seconds <= LONGEST_TUNNEL:
+            raise HTTPException(400, f"a tunnel takes 0 to {LONGEST_TUNNEL:g} seconds")
+        tunnel.cut(seconds)
+        return JSONResponse({})
+
+    return Starlette(
+        routes=[
+            Route("/town", town),
+            Route("/state", state),
+            Route("/options", options),
+            Route("/command", command, methods=["POST"]),
+            Route("/car", car, methods=["POST"]),
+            Route("/tunnel", cut, methods=["POST"]),
+            Mount("/", StaticFiles(directory=Path(__file__).parent / "page", html=True)),
+        ]
+    )
+
+
+def _state(journey: Journey) -> dict[str, Any]:
+    route = journey.route
+    return {
+        "car": journey.position,
+        "goals": [_place(goal) for goal in journey.goals],
+        "route": None if route is None else {"points": route.points, "metres": route.metres, "seconds": route.seconds},
+        "avoid": journey.avoid,
+        "calling": None if journey.calling is None else _place(journey.calling),
+        "temperature": journey.temperature,
+        "devices": journey.devices,
+        "names": [_place(place) for place in journey.around],
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"name": place.name, "spoken": place.spoken, "kind": place.kind, "position": place.position}

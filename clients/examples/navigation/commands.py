@@ -1,0 +1,60 @@
+"""What may be said in the car: the grammar of its commands, and as hotwords the names of the map around."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from examples.navigation.gazetteer import Place
+from wavelane_client import ErrorCode, WavelaneError, connect
+
+KINDS = {
+    "petrol station": "fuel",
+    "charging station": "charging_station",
+    "pharmacy": "pharmacy",
+    "restaurant": "restaurant",
+    "car park": "parking",
+    "supermarket": "supermarket",
+    "hotel": "hotel",
+    "hospital": "hospital",
+    "museum": "museum",
+}
+"""What is said for a kind of place."""
+_RULES = (Path(__file__).parent / "commands.jsgf").read_text(encoding="utf-8")
+
+
+def grammar(places: Sequence[Place]) -> str:
+    """The grammar (JSGF) of the commands with these places, nearest first."""
+    kinds = {place.kind for place in places}
+    return _RULES + "".join(
+        (
+            _rule("place", (place.spoken for place in places)),
+            _rule("street", (place.spoken for place in places if place.kind == "street")),
+            _rule("phone", (place.spoken for place in places if place.phone)),
+            _rule("kind", (words for words, kind in KINDS.items() if kind in kinds)),
+        )
+    )
+
+
+async def session_options(url: str, places: Sequence[Place]) -> dict[str, Any]:
+    """Options that hold a session to the commands: the grammar, and hotwords where the model takes both.
+
+    A model with a CTC head hears nothing but the grammar, names included, and refuses hotwords beside it. Others hear
+    freely, and need them.
+
+    Raises:
+        WavelaneError: no server, or it refuses the grammar.
+    """
+    options: dict[str, Any] = {"grammar": grammar(places)}
+    both = options | {"hotwords": [place.spoken for place in places]}
+    try:
+        async with connect(url, **both):
+            return both
+    except WavelaneError as error:
+        if error.code != ErrorCode.INVALID_CONFIG:
+            raise
+    async with connect(url, **options):
+        return options
+
+
+def _rule(name: str, phrases: Iterable[str]) -> str:
+    return f"<{name}> = {' | '.join(phrases) or '<VOID>'};\n"
