@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Failed, Final, Partial
 from wavelane_client.messages import Ready, ServerEvent
-from wavelane_client.transport import Command, DisconnectedError, Transport, connection_lost
+from wavelane_client.transport import Command, DisconnectedError, Transport, authorization, connection_lost
 
 DEFAULT_URL = "ws://127.0.0.1:8080"
 """Where ``wavelane serve`` listens for WebSocket unless told otherwise."""
@@ -181,27 +181,31 @@ class Stream:
         )
 
 
-async def open_transport(url: str, *, open_timeout: float = 10.0, words: bool = True) -> Transport:
+async def open_transport(
+    url: str, *, api_key: str | None = None, open_timeout: float = 10.0, words: bool = True
+) -> Transport:
     """Connect to a server without opening a session.
 
     Args:
         url: ``ws://``, ``wss://``, ``http://``, ``https://`` (WebSocket; the path defaults to ``/v1/stream``),
             ``grpc://`` or ``grpcs://`` with host and port.
+        api_key: for servers that ask for one; None takes the environment's ``WAVELANE_API_KEY``, if it is there.
         open_timeout: seconds to wait for the connection.
         words: False skips words when events are decoded.
 
     Raises:
         WavelaneError: UNAVAILABLE when nothing answers; the server's own code when it refuses (OVERLOADED, ...).
     """
+    headers = authorization(api_key)
     scheme = urlsplit(url).scheme
     if scheme in ("ws", "wss", "http", "https"):
         from wavelane_client.websocket import WebSocketTransport
 
-        return await WebSocketTransport.open(url, open_timeout=open_timeout, words=words)
+        return await WebSocketTransport.open(url, headers, open_timeout=open_timeout, words=words)
     if scheme in ("grpc", "grpcs"):
         from wavelane_client.grpc import GrpcTransport
 
-        return await GrpcTransport.open(url, open_timeout=open_timeout, words=words)
+        return await GrpcTransport.open(url, headers, open_timeout=open_timeout, words=words)
     raise WavelaneError(
         ErrorCode.INVALID_CONFIG,
         f"{url!r} is no address of a server: write ws://HOST:PORT, wss://HOST, http(s)://HOST or grpc(s)://HOST:PORT",
@@ -209,11 +213,14 @@ async def open_transport(url: str, *, open_timeout: float = 10.0, words: bool = 
 
 
 @asynccontextmanager
-async def connect(url: str = DEFAULT_URL, *, open_timeout: float = 10.0, **options: Any) -> AsyncIterator[Stream]:
+async def connect(
+    url: str = DEFAULT_URL, *, api_key: str | None = None, open_timeout: float = 10.0, **options: Any
+) -> AsyncIterator[Stream]:
     """Open a session; leaving the block closes the connection.
 
     Args:
         url: as in :func:`open_transport`.
+        api_key: as in :func:`open_transport`.
         open_timeout: seconds to wait for the connection, and again for the answer to the configuration.
         options: fields of ``wavelane.session.options.SessionOptions`` (``sample_rate``, ``encoding``, ``lookahead``,
             ``vad={"kind": "off"}``, ...); the server checks them.
@@ -221,7 +228,7 @@ async def connect(url: str = DEFAULT_URL, *, open_timeout: float = 10.0, **optio
     Raises:
         WavelaneError: UNAVAILABLE when nothing answers; OVERLOADED, INVALID_CONFIG, ... when the server refuses.
     """
-    transport = await open_transport(url, open_timeout=open_timeout)
+    transport = await open_transport(url, api_key=api_key, open_timeout=open_timeout)
     stream = Stream(transport, url)
     try:
         try:

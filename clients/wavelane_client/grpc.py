@@ -73,14 +73,17 @@ _REASONS: dict[int, FinalReason] = {
 class GrpcTransport:
     """One channel with one bidirectional stream."""
 
-    def __init__(self, channel: Any, url: str, *, words: bool = True) -> None:
+    def __init__(self, channel: Any, url: str, headers: Mapping[str, str], *, words: bool = True) -> None:
         self.url = url
         self._channel = channel
         self._words = words
-        self._call: Any = asr_pb2_grpc.SpeechRecognizerStub(channel).Stream()  # type: ignore[no-untyped-call]
+        stub = asr_pb2_grpc.SpeechRecognizerStub(channel)  # type: ignore[no-untyped-call]
+        self._call: Any = stub.Stream(metadata=tuple(headers.items()))
 
     @classmethod
-    async def open(cls, url: str, *, open_timeout: float = 10.0, words: bool = True) -> Self:
+    async def open(
+        cls, url: str, headers: Mapping[str, str], *, open_timeout: float = 10.0, words: bool = True
+    ) -> Self:
         """Connect. Errors as in :func:`wavelane_client.client.open_transport`."""
         parts = urlsplit(url)
         try:
@@ -102,7 +105,7 @@ class GrpcTransport:
         except BaseException:
             await channel.close()
             raise
-        return cls(channel, url, words=words)
+        return cls(channel, url, headers, words=words)
 
     async def send_audio(self, audio: bytes) -> None:
         """Send one audio request; waits for HTTP/2 flow control."""

@@ -69,7 +69,9 @@ class SyncStream:
 
 
 @contextmanager
-def connect_sync(url: str = DEFAULT_URL, *, open_timeout: float = 10.0, **options: Any) -> Iterator[SyncStream]:
+def connect_sync(
+    url: str = DEFAULT_URL, *, api_key: str | None = None, open_timeout: float = 10.0, **options: Any
+) -> Iterator[SyncStream]:
     """Open a session; arguments and errors as in :func:`wavelane_client.client.connect`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="wavelane-client", daemon=True)
@@ -79,7 +81,7 @@ def connect_sync(url: str = DEFAULT_URL, *, open_timeout: float = 10.0, **option
         return asyncio.run_coroutine_threadsafe(action, loop).result()
 
     try:
-        context = connect(url, open_timeout=open_timeout, **options)
+        context = connect(url, api_key=api_key, open_timeout=open_timeout, **options)
         stream = run(context.__aenter__())
         try:
             yield SyncStream(stream, loop)

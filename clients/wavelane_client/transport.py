@@ -1,5 +1,6 @@
 """What a stream needs of its connection; :mod:`.websocket` and :mod:`.grpc` provide it."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -8,6 +9,10 @@ from wavelane_client.messages import ServerEvent
 
 Command = Literal["configure", "reconfigure", "flush", "end", "keepalive", "correct"]
 """Control messages of a client, by their name on the wire."""
+
+
+API_KEY = "WAVELANE_API_KEY"
+"""Environment variable with the key for servers that ask for one."""
 
 
 class DisconnectedError(Exception):
@@ -32,6 +37,12 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Let go of the connection, at once if the session still runs."""
+
+
+def authorization(api_key: str | None) -> dict[str, str]:
+    """HTTP headers, or gRPC metadata, with an API key: this one, or the environment's; none where there is none."""
+    key = api_key or os.environ.get(API_KEY)
+    return {"authorization": f"Bearer {key}"} if key else {}
 
 
 def no_server(url: str, detail: str) -> WavelaneError:

@@ -34,12 +34,15 @@ class WebSocketTransport:
         self._words = words
 
     @classmethod
-    async def open(cls, url: str, *, open_timeout: float = 10.0, words: bool = True) -> Self:
+    async def open(
+        cls, url: str, headers: Mapping[str, str], *, open_timeout: float = 10.0, words: bool = True
+    ) -> Self:
         """Connect and shake hands. Errors as in :func:`wavelane_client.client.open_transport`."""
         address = websocket_address(url)
         try:
             connection = await websocket_connect(
                 address,
+                additional_headers=headers,
                 # Audio hardly compresses, and messages are small: deflate would cost both sides more than it saves.
                 compression=None,
                 max_size=LARGEST_MESSAGE,

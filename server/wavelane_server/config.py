@@ -31,6 +31,8 @@ from wavelane.session.options import SessionOptions
 ENV_PREFIX = "WAVELANE_"
 ENV_CONFIG = "WAVELANE_CONFIG"
 """Names the TOML file where no ``--config`` does."""
+ENV_OTHERS = (ENV_CONFIG, "WAVELANE_API_KEY")
+"""Names that are no settings: the file's, and what clients take their API key from."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -352,7 +354,9 @@ def _no_file(file: Path) -> dict[str, Any]:
 
 
 def _environment_tree(environment: Mapping[str, str]) -> dict[str, Any]:
-    names = sorted(name for name in environment if name.upper().startswith(ENV_PREFIX) and name.upper() != ENV_CONFIG)
+    names = sorted(
+        name for name in environment if name.upper().startswith(ENV_PREFIX) and name.upper() not in ENV_OTHERS
+    )
     return _tree((name[len(ENV_PREFIX) :].lower().split("__"), environment[name]) for name in names)
 
 

@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane_client import connect
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_protos.wavelane.v1 import asr_pb2_grpc as pb_grpc
 from wavelane_server.auth import Keys
@@ -51,6 +52,20 @@ async def test_browsers_send_it_as_a_subprotocol(guarded: Service) -> None:
     offered = [Subprotocol("wavelane"), Subprotocol(f"token.{KEY}")]
     async with open_websocket(url, subprotocols=offered) as socket:
         assert socket.subprotocol == "wavelane"
+
+
+@pytest.mark.parametrize("scheme", ["ws", "grpc"])
+async def test_our_client_sends_it(guarded: Service, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"{scheme}://127.0.0.1:{guarded.http_port if scheme == 'ws' else guarded.grpc_port}"
+    with pytest.raises(WavelaneError) as refused:
+        async with connect(url):
+            pass
+    assert refused.value.code is ErrorCode.UNAUTHENTICATED
+    async with connect(url, api_key=KEY) as stream:
+        assert stream.ready.version == 1
+    monkeypatch.setenv("WAVELANE_API_KEY", KEY)
+    async with connect(url) as stream:
+        assert stream.ready.version == 1
 
 
 async def test_http(guarded: Service) -> None:
