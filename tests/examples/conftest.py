@@ -1,0 +1,3 @@
+from browser.conftest import launch, page
+
+__all__ = ["launch", "page"]

@@ -1,0 +1,55 @@
+"""The page of the car in a browser: three commands are spoken, the second while there is no network."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from support.example import running_example
+from support.page import OpenPage, decode, write_wav
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
+RECORDINGS = Path(__file__).parents[1] / "data" / "examples"
+
+
+@pytest.fixture(scope="module")
+def car() -> Iterator[str]:
+    with running_example("navigation", "--names", "45") as url:
+        yield url
+
+
+async def test_the_map_follows_what_is_spoken_and_no_command_is_lost_in_a_tunnel(
+    page: OpenPage, car: str, tmp_path: Path
+) -> None:
+    spoken = [decode(RECORDINGS / f"nav_{number}.opus") for number in ("09", "12", "22")]
+    microphone = write_wav(tmp_path / "mic.wav", 0.5, spoken[0], 1.6, spoken[1], 1.6, spoken[2], 60.0)
+    view = await page(car, microphone=microphone, network_faults=True)
+    log, status = view.locator("#log li"), view.locator("#status")
+    await view.get_by_role("button", name="Start microphone").click()
+    await expect(view.locator("#heard.tentative")).to_have_text(re.compile(r"^navigate"))
+    await expect(view.locator("#map .named")).to_have_text("Golden Anchor")
+    await expect(log).to_have_count(1)
+    await expect(view.locator("#map .goal")).to_have_text("Golden Anchor")
+    await expect(view.locator("#answer")).to_have_text("To Golden Anchor: 1.3 km, 2 min.")
+    assert len(str(await view.locator("#route").get_attribute("points")).split()) > 5
+
+    await view.get_by_role("button", name="Cut the network").click()
+    await expect(status).to_have_text(re.compile("^No network"))
+    await asyncio.sleep(1)
+    assert await log.count() == 1, "nothing is heard in the tunnel"
+    await expect(status).to_have_text("Listening")
+    await expect(log).to_have_count(3)
+    said = await log.evaluate_all("(entries) => entries.map((entry) => entry.dataset.intent)")
+    assert said == ["climate", "add_stop", "navigate"]
+    await expect(view.locator("#goals")).to_have_text(re.compile("^Riverside Charging → Golden Anchor, 2.7 km"))
+    await expect(view.locator("#climate")).to_have_text("21 °C")
+
+    # Elsewhere, other names may be said.
+    async with view.expect_request("**/options"):
+        await view.locator("#map").click(position={"x": 100, "y": 200})
+    await expect(view.locator("#vocabulary")).to_contain_text("45 names around, from")
+    await view.get_by_role("button", name="Stop microphone").click()
+    await expect(status).to_have_text("Ready")
