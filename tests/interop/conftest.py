@@ -1,0 +1,83 @@
+"""One real server for all protocols, guarded by a key; the vendors' own clients run against it in subprocesses."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.server import Server, start_server
+from wavelane_client import Final, connect_sync
+
+CLIENTS = Path(__file__).parent / "clients"
+SPEECH = Path(__file__).parents[1] / "data" / "speech"
+CLIENT_SECONDS = 60
+KEY = "k3y-of-a-friend"
+
+
+@pytest.fixture(scope="session")
+def interop_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in a process of its own, with default settings and the one API key of :func:`key`."""
+    keys = tmp_path_factory.mktemp("interop") / "keys"
+    keys.write_text(f"{KEY}\n")
+    server = start_server(["--auth-keys-file", str(keys), "--engine-threads", "1"])
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def key() -> str:
+    """The API key that the server knows."""
+    return KEY
+
+
+@pytest.fixture(scope="session")
+def speech_path() -> Callable[[str], Path]:
+    """Path of a recording of tests/data/speech by its name."""
+    return lambda name: SPEECH / name
+
+
+@pytest.fixture(scope="session")
+def native_words(interop_server: Server) -> Callable[..., list[str]]:
+    """The words that the native protocol hears in a recording; options as of a session. Asked once for each."""
+
+    @cache
+    def heard(name: str, options: str) -> tuple[str, ...]:
+        values = {"encoding": "container", **json.loads(options)}
+        with connect_sync(interop_server.ws, api_key=KEY, **values) as stream:
+            stream.send((SPEECH / name).read_bytes())
+            stream.end()
+            finals = [event for event in stream if isinstance(event, Final)]
+        return tuple(word for final in finals for word in final.text.split())
+
+    def words(name: str, **options: Any) -> list[str]:
+        found = heard(name, json.dumps(options, sort_keys=True))
+        assert found, f"the native protocol hears nothing in {name}"
+        return list(found)
+
+    return words
+
+
+@pytest.fixture(scope="session")
+def run_client() -> Callable[..., list[dict[str, Any]]]:
+    """Runs a script of tests/interop/clients with arguments; the JSON lines that it prints.
+
+    ``python`` is the interpreter, this one unless another environment has the client.
+    """
+
+    def run(script: str, *arguments: object, python: str = sys.executable) -> list[dict[str, Any]]:
+        done = subprocess.run(
+            [python, str(CLIENTS / script), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=CLIENT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return run
