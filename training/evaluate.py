@@ -140,6 +140,9 @@ def score(corpus: str, lookahead: int, backend: str, pairs: list[tuple[str, str]
 @click.option("--lm", type=click.Path(exists=True, path_type=Path), help="Language model whose scores are added.")
 @click.option("--lm-weight", type=float, default=WEIGHT, show_default=True, help="Scale of its scores.")
 @click.option("--word-bonus", type=float, default=WORD_BONUS, show_default=True, help="Added for every word.")
+@click.option(
+    "--blank-penalty", type=float, default=0.0, show_default=True, help="Taken from the blank in every frame."
+)
 @click.option("--limit", type=int, help="Take only the first utterances of each corpus.")
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write scores and hypotheses here.")
@@ -153,6 +156,7 @@ def main(
     lm: Path | None,
     lm_weight: float,
     word_bonus: float,
+    blank_penalty: float,
     limit: int | None,
     threads: int,
     output: Path | None,
@@ -172,7 +176,8 @@ def main(
     decoding = None
     if lm is not None:
         loaded.fusions = FusionLibrary(
-            loaded.spec.vocabulary, {"lm": LmSource(path=lm, weight=lm_weight, word_bonus=word_bonus)}
+            loaded.spec.vocabulary,
+            {"lm": LmSource(path=lm, weight=lm_weight, word_bonus=word_bonus, blank_penalty=blank_penalty)},
         ).fusion
     if beam > 1 or lm is not None:
         fusion = None if lm is None else FusionRequest(lm="lm")

@@ -91,6 +91,8 @@ def test_a_wide_beam_finds_every_text_with_the_sum_of_its_alignments(
 def plain_search(scores: Scores, blank: int, beam: int, fusion: Fusion | None) -> list[tuple[tuple[int, ...], float]]:
     """Prefix beam search as it is written in books, over dictionaries."""
     lp = log_softmax(scores)
+    if fusion is not None:
+        lp[:, blank] -= fusion.blank_penalty
 
     def added(text: tuple[int, ...], end: bool = False) -> float:
         return 0.0 if fusion is None else fusion.score(text, VOCABULARY, end=end)
@@ -162,6 +164,7 @@ def fusions(draw: st.DrawFn) -> Fusion:
             *(FusionPart(graph, draw(scales), "word", WordLexicon.of(WORDS)) for graph in words),
         ),
         word_bonus=draw(st.sampled_from([0.0, 0.7])),
+        blank_penalty=draw(st.sampled_from([0.0, 1.5])),
     )
 
 

@@ -21,7 +21,7 @@ def sources(folder: Path) -> dict[str, LmSource]:
     write_arpa(estimate([["ab", "c"], ["c"]], 2), folder / "words.arpa")
     write_compact(estimate([["▁a", "b", "▁c"]], 2), folder / "pieces.safetensors")
     return {
-        "words": LmSource(path=folder / "words.arpa", weight=0.5, word_bonus=1.0),
+        "words": LmSource(path=folder / "words.arpa", weight=0.5, word_bonus=1.0, blank_penalty=3.0),
         "pieces": LmSource(path=folder / "pieces.safetensors", weight=0.25),
     }
 
@@ -37,6 +37,7 @@ def test_a_request_becomes_graphs_with_their_scales(tmp_path: Path) -> None:
     fusion = library.fusion(FusionRequest(lm="words", lm_weight=0.25, hotwords=(("ab c", 1.0),)))
     assert [(part.kind, part.scale) for part in fusion.parts] == [("word", 0.25), ("piece", 1.0), ("piece", 1.0)]
     assert fusion.word_bonus == 0.5
+    assert fusion.blank_penalty == 1.5
     assert library.fusion(FusionRequest(lm="pieces")).parts[0].scale == 0.25
     assert len(library.fusion(FusionRequest()).parts) == 1
     with pytest.raises(WavelaneError, match="no language model 'x'"):

@@ -105,7 +105,7 @@ class FusionHandle:
                 ids=None if lexicon is None else pointer(lexicon.ids, INTS),
             )
         self.handle: int | None = self._library.wavelane_fusion_create(
-            pieces.handle, len(fusion.parts), graphs, fusion.word_bonus
+            pieces.handle, len(fusion.parts), graphs, fusion.word_bonus, fusion.blank_penalty
         )
         if self.handle is None:
             most = self._library.wavelane_fusion_most()

@@ -30,6 +30,8 @@ class LmSource:
     """Scale of its natural logarithms beside the acoustic ones."""
     word_bonus: float = WORD_BONUS
     """Added for every word, at that weight."""
+    blank_penalty: float = 0.0
+    """Taken from the blank in every frame, at that weight: what an unsure model leaves out is said then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ def read_folder(folder: Path) -> FolderLms:
                 path=folder / str(entry["path"]),
                 weight=_number(entry, "weight", WEIGHT, 1e-6, 10.0),
                 word_bonus=_number(entry, "word_bonus", WORD_BONUS, -10.0, 10.0),
+                blank_penalty=_number(entry, "blank_penalty", 0.0, 0.0, 10.0),
             )
             for name, entry in data.pop("models").items()
         }
@@ -90,6 +93,7 @@ def write_folder(folder: Path, models: dict[str, LmSource], default: str | None,
                 "path": str(source.path.relative_to(folder)),
                 "weight": source.weight,
                 "word_bonus": source.word_bonus,
+                "blank_penalty": source.blank_penalty,
             }
             for name, source in models.items()
         },

@@ -29,6 +29,9 @@ class Fusion:
     parts: tuple[FusionPart, ...]
     word_bonus: float = 0.0
     """Added for every word (at the piece that opens it), against the shorter texts that a language model prefers."""
+    blank_penalty: float = 0.0
+    """Taken from the blank in every frame (natural logarithm), against the words that an unsure model leaves out; it is
+    no part of :meth:`score`, which knows no frames."""
 
     def score(self, pieces: Sequence[int], vocabulary: Sequence[str], *, end: bool = True) -> float:
         """Weight of a hypothesis, piece by piece: the plain reference of what a search adds up.

@@ -73,20 +73,21 @@ class FusionLibrary:
             WavelaneError: INVALID_CONFIG for a language model that is not there or a phrase that cannot be spelled.
         """
         parts: list[FusionPart] = []
-        bonus = 0.0
+        bonus = penalty = 0.0
         if request.lm is not None:
             if request.lm not in self._models:
                 raise WavelaneError(ErrorCode.INVALID_CONFIG, f"lm: there is no language model {request.lm!r}")
             part, source = self._models[request.lm]
             weight = part.scale if request.lm_weight is None else request.lm_weight
             parts.append(FusionPart(part.graph, weight, part.kind, part.lexicon))
-            # The bonus makes up for what the model's weights cost a word, so that it goes with them.
+            # Both make up for what the model's weights cost a word, so that they go with them.
             bonus = source.word_bonus * weight / part.scale
+            penalty = source.blank_penalty * weight / part.scale
         if self._hotwords is not None:
             parts.append(FusionPart(self._hotwords, 1.0, "piece"))
         if request.hotwords:
             parts.append(FusionPart(self._boosts(request.hotwords), 1.0, "piece"))
-        return Fusion(tuple(parts), bonus)
+        return Fusion(tuple(parts), bonus, penalty)
 
     def _load(self, name: str, source: LmSource) -> FusionPart:
         model = read_lm(source.path)

@@ -117,7 +117,7 @@ def search_library() -> ctypes.CDLL:
         ("search_layout", c_int64, (c_int,)),
         ("pieces_create", c_void_p, (c_int32, BYTES, LONGS, BYTES)),
         ("pieces_destroy", None, (c_void_p,)),
-        ("fusion_create", c_void_p, (c_void_p, c_int32, POINTER(Graph), c_float)),
+        ("fusion_create", c_void_p, (c_void_p, c_int32, POINTER(Graph), c_float, c_float)),
         ("fusion_destroy", None, (c_void_p,)),
         ("fusion_most", c_int32, ()),
         ("search_create", c_void_p, (POINTER(Options), c_void_p, c_int32)),

@@ -99,6 +99,8 @@ class Beam {
   }
 
  protected:
+  double blank_penalty() const { return fusion_ == nullptr ? 0.0 : fusion_->blank_penalty(); }
+
   // The child of a prefix, made if it is new.
   int32_t child(int32_t parent, int32_t token) {
     for (int32_t at = nodes_[parent].child; at >= 0; at = nodes_[at].sibling) {

@@ -13,7 +13,7 @@ class CtcBeam final : public Beam {
   // ``scores`` [frames, stride]
   void advance(const float* scores, int64_t stride, int32_t frames) {
     for (int32_t t = 0; t < frames; ++t, ++frame_) {
-      now_.take(scores + t * stride, options_);
+      now_.take(scores + t * stride, options_, blank_penalty());
       if (!now_.finite()) continue;
       if (options_.beam == 1) {
         advance_greedily();

@@ -84,8 +84,11 @@ WAVELANE_WIDE inline void reaching(const float* scores, int count, float floor, 
 // Log-probabilities of a frame's symbols, and those that are worth trying, the most probable first.
 class Frame {
  public:
-  void take(const float* scores, const wavelane_search_options& o) {
+  // ``blank_penalty`` is taken from the blank.
+  void take(const float* scores, const wavelane_search_options& o, double blank_penalty) {
     scores_ = scores;
+    blank_ = o.blank;
+    blank_penalty_ = blank_penalty;
     const float peak = wide::peak(scores, o.symbols);
     sum_ = peak + std::log(static_cast<double>(wide::sum_of_exponentials(scores, o.symbols, peak)));
     tokens.clear();
@@ -97,13 +100,14 @@ class Frame {
     std::partial_sort(tokens.begin(), tokens.begin() + most, tokens.end(), likelier);
     tokens.resize(most);
   }
-  double operator[](int32_t symbol) const { return scores_[symbol] - sum_; }
+  double operator[](int32_t symbol) const { return scores_[symbol] - sum_ - (symbol == blank_ ? blank_penalty_ : 0); }
   bool finite() const { return std::isfinite(sum_); }
   std::vector<int32_t> tokens;
 
  private:
   const float* scores_ = nullptr;
-  double sum_ = 0;
+  double sum_ = 0, blank_penalty_ = 0;
+  int32_t blank_ = -1;
 };
 
 }  // namespace wavelane

@@ -30,8 +30,8 @@ struct Context {
 
 class Fusion {
  public:
-  Fusion(const PieceTexts& pieces, int count, const wavelane_graph* graphs, float word_bonus)
-      : pieces_(pieces), graphs_(graphs, graphs + count), word_bonus_(word_bonus) {
+  Fusion(const PieceTexts& pieces, int count, const wavelane_graph* graphs, float word_bonus, float blank_penalty)
+      : pieces_(pieces), graphs_(graphs, graphs + count), word_bonus_(word_bonus), blank_penalty_(blank_penalty) {
     double gain = std::max(word_bonus, 0.0f);
     for (const wavelane_graph& g : graphs_) {
       float most = std::max(0.0f, g.unknown);
@@ -51,6 +51,8 @@ class Fusion {
 
   // No piece adds more, but for back-off weights above zero.
   double gain() const { return gain_; }
+
+  double blank_penalty() const { return blank_penalty_; }
 
   // A hypothesis goes on with a piece.
   double read(Context& context, int32_t piece) const {
@@ -119,7 +121,7 @@ class Fusion {
 
   const PieceTexts& pieces_;
   std::vector<wavelane_graph> graphs_;
-  float word_bonus_;
+  float word_bonus_, blank_penalty_;
   double gain_ = 0;
   bool any_words_ = false;
 };

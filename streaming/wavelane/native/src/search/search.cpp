@@ -26,9 +26,10 @@ void* wavelane_pieces_create(int32_t count, const uint8_t* bytes, const int64_t*
   return pieces;
 }
 void wavelane_pieces_destroy(void* pieces) { delete static_cast<PieceTexts*>(pieces); }
-void* wavelane_fusion_create(const void* pieces, int32_t count, const wavelane_graph* graphs, float word_bonus) {
+void* wavelane_fusion_create(const void* pieces, int32_t count, const wavelane_graph* graphs, float word_bonus,
+                             float blank_penalty) {
   if (count > kMostGraphs) return nullptr;
-  return new Fusion(*static_cast<const PieceTexts*>(pieces), count, graphs, word_bonus);
+  return new Fusion(*static_cast<const PieceTexts*>(pieces), count, graphs, word_bonus, blank_penalty);
 }
 void wavelane_fusion_destroy(void* fusion) { delete static_cast<Fusion*>(fusion); }
 int32_t wavelane_fusion_most() { return kMostGraphs; }

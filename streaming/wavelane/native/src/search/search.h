@@ -51,7 +51,8 @@ WAVELANE_API int64_t wavelane_search_layout(int which);
 WAVELANE_API void* wavelane_pieces_create(int32_t count, const uint8_t* bytes, const int64_t* offsets, const uint8_t* opens);
 WAVELANE_API void wavelane_pieces_destroy(void* pieces);
 // Null for more graphs than are taken. The pieces have to outlive it.
-WAVELANE_API void* wavelane_fusion_create(const void* pieces, int32_t count, const wavelane_graph* graphs, float word_bonus);
+WAVELANE_API void* wavelane_fusion_create(const void* pieces, int32_t count, const wavelane_graph* graphs, float word_bonus,
+                                          float blank_penalty);
 WAVELANE_API void wavelane_fusion_destroy(void* fusion);
 WAVELANE_API int32_t wavelane_fusion_most(void);
 // One stream's search, of CTC or (transducer) of RNN-T. ``fusion`` may be null, and has to outlive it.

@@ -36,7 +36,7 @@ class TransducerBeam final : public Beam {
     Hypothesis stays;
     for (size_t i = 0; i < active_.size(); ++i) {
       const Hypothesis& h = active_[i];
-      now_.take(scores + static_cast<int64_t>(i) * stride, options_);
+      now_.take(scores + static_cast<int64_t>(i) * stride, options_, blank_penalty());
       const double blank = now_.finite() ? now_[options_.blank] : 0.0;
       stays = h;
       stays.total = stays.blank.all = h.total + blank;
