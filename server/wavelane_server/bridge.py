@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from wavelane.engine.base import Delivery
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.session.effective import effective_options
 from wavelane.session.options import parse_options
 from wavelane.session.session import DetectorFactory, Session, make_detector
 from wavelane_server.adapters.base import ModelInfo, Ready
@@ -109,6 +110,15 @@ class Recognizer:
         except WavelaneError as error:
             self.metrics.refusals.labels(error.code.value).inc()
             raise
+
+    def check(self, values: object) -> None:
+        """Check, before a handshake, options that it brought.
+
+        Raises:
+            WavelaneError: INVALID_CONFIG; OVERLOADED while the model is being loaded.
+        """
+        options = parse_options(values, base=self.config.session)
+        effective_options(options, self.engine.spec, self.config.lm.max_hotwords)
 
     async def open(self, values: object, outbox: Outbox) -> LiveSession:
         """A session with its lanes; its first event is ``Ready``.

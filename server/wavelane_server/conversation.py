@@ -209,10 +209,14 @@ class Conversation(Generic[In, Out]):
         live = self._live
         if not self._listening or live is None or self._over is not None or live.failure is not None:
             return False
+        size = self._link.size(message)
+        if size > self._limits.max_message_bytes or not live.takes_audio(size):
+            return False
         try:
             data = self._adapter.audio(message)
-            if data is None or len(data) > self._limits.max_message_bytes or not live.take_audio(data):
+            if data is None:
                 return False
+            live.take_audio(data)
         except Exception as error:
             self._break(error)
         self._heard_at = self._loop.time()
@@ -263,6 +267,7 @@ class Conversation(Generic[In, Out]):
             raise _invalid("the session is configured already: reconfigure changes options while it runs")
         try:
             self._live = await self._recognizer.open(command.values, self._outbox)
+            self._live.report_progress = command.progress
         except WavelaneError as error:
             if not command.once and error.code in (
                 ErrorCode.INVALID_CONFIG,

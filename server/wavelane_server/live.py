@@ -20,7 +20,7 @@ from wavelane.events import Closed, Event, Failed, Final, Partial
 from wavelane.session.options import SessionOptions
 from wavelane.session.session import Session
 from wavelane.work import Chunk
-from wavelane_server.adapters.base import Configured, Corrected
+from wavelane_server.adapters.base import Configured, Corrected, Progress
 from wavelane_server.logs import get_logger
 from wavelane_server.outbox import Outbox
 from wavelane_server.profiles.personal import Personal
@@ -57,6 +57,8 @@ class LiveSession:
         self.id = secrets.token_hex(8)
         self.failure: WavelaneError | None = None
         """The fatal error that ended or is ending the session."""
+        self.report_progress = False
+        """Whether the client's protocol is to hear of :class:`Progress`."""
         self._recognizer = recognizer
         self._engine = recognizer.engine
         self._metrics = recognizer.metrics
@@ -84,6 +86,7 @@ class LiveSession:
         self._timing: Timing | None = None
         """Of the result whose events go out next."""
         self._received = 0
+        self._progress = [0] * len(slots)
         self._closed = False
         self._broken = False
         self._loop = asyncio.get_running_loop()
@@ -118,16 +121,17 @@ class LiveSession:
         """
         await self._decode(len(data) > self._off_loop_bytes, self._session.receive_audio, data)
 
-    def take_audio(self, data: bytes) -> bool:
-        """Take a little audio on the spot, if nothing stands against it: the short way of :meth:`receive_audio`."""
+    def takes_audio(self, size: int) -> bool:
+        """Whether nothing stands against taking so many bytes of audio on the spot, by :meth:`take_audio`."""
+        return not (self._closed or self._busy or size > self._on_spot_bytes or self._session.ended or self._congested)
+
+    def take_audio(self, data: bytes) -> None:
+        """Take a little audio on the spot: the short way of :meth:`receive_audio`."""
         session = self._session
-        if self._closed or self._busy or len(data) > self._on_spot_bytes or session.ended or self._congested:
-            return False
         self._guard(session.receive_audio, data)
         self._account()
-        if self._broken or not session.idle:
+        if self._broken or self.report_progress or not session.idle:
             self._advance()
-        return True
 
     def flush(self) -> None:
         """Finalise what was heard and stay open."""
@@ -343,8 +347,17 @@ class LiveSession:
         self._timing = None
         if self._session.closed:
             self.close()
-        elif self._session.backlog_ms <= self._limits.backpressure_ms or not self._awaiting:
+            return
+        if self.report_progress:
+            self._tell_progress()
+        if self._session.backlog_ms <= self._limits.backpressure_ms or not self._awaiting:
             self._wake()
+
+    def _tell_progress(self) -> None:
+        for channel, told in enumerate(self._progress):
+            if (at := self._session.processed(channel)) > told:
+                self._progress[channel] = at
+                self._outbox.put(Progress(channel=channel, at=at))
 
     def _submit(self) -> None:
         while (work := self._session.next_windows()) is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wavelane.engine.base import Timing
 from wavelane.events import Partial
-from wavelane_server.adapters.base import Outgoing, Reply
+from wavelane_server.adapters.base import Outgoing, Progress, Reply
 
 
 class Item(NamedTuple):
@@ -24,8 +24,8 @@ class Outbox:
     """A queue with one reader.
 
     A partial replaces an unsent one of the same utterance, so a client that reads slowly gets fewer partials, never
-    old ones. When ``limit`` other events wait, the next one overflows the box: :attr:`overflowed` is set, and nothing
-    more is taken.
+    old ones; so does the progress of a channel. When ``limit`` other events wait, the next one overflows the box:
+    :attr:`overflowed` is set, and nothing more is taken.
 
     Args:
         limit: events that may wait.
@@ -37,7 +37,7 @@ class Outbox:
         self._limit = limit
         self._hand_over = hand_over
         self._items: OrderedDict[int, Item] = OrderedDict()
-        self._partials: dict[tuple[int, int], int] = {}
+        self._unsent: dict[tuple[int, int], int] = {}
         self._next = 0
         self._reader: asyncio.Future[None] | None = None
         self.overflowed = asyncio.Event()
@@ -58,11 +58,11 @@ class Outbox:
             and self._hand_over(Item(event, since, timing))
         ):
             return
-        if isinstance(event, Partial):
-            utterance = (event.channel, event.utterance)
-            if (unsent := self._partials.get(utterance)) is not None:
+        if isinstance(event, (Partial, Progress)):
+            subject = _subject(event)
+            if (unsent := self._unsent.get(subject)) is not None:
                 del self._items[unsent]
-            self._partials[utterance] = self._next
+            self._unsent[subject] = self._next
         if len(self._items) >= self._limit:
             self.overflowed.set()
             return
@@ -82,6 +82,11 @@ class Outbox:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         _, item = self._items.popitem(last=False)
-        if isinstance(item.event, Partial):
-            del self._partials[item.event.channel, item.event.utterance]
+        if isinstance(item.event, (Partial, Progress)):
+            del self._unsent[_subject(item.event)]
         return item
+
+
+def _subject(event: Partial | Progress) -> tuple[int, int]:
+    """What only the newest event of counts: channel, and utterance (-1: none)."""
+    return event.channel, event.utterance if isinstance(event, Partial) else -1

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from wavelane.events import Alternative, Event, Final, Partial, SpeechStarted
+from wavelane_server.adapters.base import Progress
 from wavelane_server.outbox import Outbox
 
 
@@ -29,6 +30,15 @@ async def test_a_partial_replaces_an_unsent_one_of_its_utterance() -> None:
     assert await drain(outbox) == [other, partial(0, "a", channel=1), partial(0, "a b"), final(0), partial(1, "c")]
     outbox.put(partial(1, "c d"))
     assert await drain(outbox) == [partial(1, "c d")]
+
+
+async def test_only_the_newest_progress_of_a_channel_waits() -> None:
+    outbox = Outbox(8)
+    for event in (Progress(channel=0, at=1), Progress(channel=1, at=2), partial(0, "a"), Progress(channel=0, at=3)):
+        outbox.put(event)
+    assert await drain(outbox) == [Progress(channel=1, at=2), partial(0, "a"), Progress(channel=0, at=3)]
+    outbox.put(Progress(channel=0, at=4))
+    assert await drain(outbox) == [Progress(channel=0, at=4)]
 
 
 async def test_partials_alone_never_overflow() -> None:

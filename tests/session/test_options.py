@@ -4,6 +4,7 @@ import pytest
 
 from support.toy import SPEC
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.session.effective import effective_options
 from wavelane.session.options import SessionOptions, fusion_request, parse_options, reconfigure
 from wavelane.session.session import Session
 from wavelane.work import FusionRequest
@@ -121,3 +122,26 @@ def test_a_beam_that_is_not_given_is_as_wide_as_the_server_allows_but_no_wider_t
     for most, wanted in ((4, 4), (64, 8)):
         session = Session(parse_options({"decoding": {"method": "beam"}}), dataclasses.replace(SPEC, max_beam=most))
         assert session.options.decoding.beam == wanted
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "language"),
+    [
+        ("en-US", ("en", "de"), "en"),
+        ("DE", ("en", "de"), "de"),
+        ("en", ("de-DE", "en-US", "en-GB"), "en-US"),
+        ("en-gb", ("en-US", "en-GB", "en"), "en-GB"),
+        ("en-AU", ("en-US", "en-GB"), None),
+        ("fr", ("en",), None),
+    ],
+)
+def test_a_language_is_found_under_the_name_that_the_model_has_for_it(
+    asked: str, known: tuple[str, ...], language: str | None
+) -> None:
+    spec = dataclasses.replace(SPEC, languages=known)
+    options = parse_options({"language": asked})
+    if language is None:
+        with pytest.raises(WavelaneError, match=f"knows {', '.join(known)}, not '{asked}'"):
+            effective_options(options, spec, max_hotwords=1)
+    else:
+        assert effective_options(options, spec, max_hotwords=1).language == language

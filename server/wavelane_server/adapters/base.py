@@ -20,6 +20,8 @@ class Configure:
     values: Mapping[str, Any]
     once: bool = False
     """The client cannot try again with other options: a refusal ends the session."""
+    progress: bool = False
+    """Tell of :class:`Progress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,16 @@ class Corrected:
     """It is kept with the session's profile."""
 
 
-Outgoing = Event | Ready | Configured | Corrected
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Time goes by for a channel; for protocols that tell of silence. Only where :attr:`Configure.progress` asks."""
+
+    channel: int
+    at: int
+    """Sample clock up to which audio is recognised or known to be silence; what is heard in it was told before."""
+
+
+Outgoing = Event | Ready | Configured | Corrected | Progress
 """All that a session tells its client."""
 
 Message = TypeVar("Message")
@@ -147,7 +158,7 @@ class Adapter(Protocol[Incoming, Message]):
     """One wire protocol for one session."""
 
     def begin(self) -> list[Command]:
-        """Commands before the first message, where the handshake has configured the session."""
+        """Commands before the first message, where the handshake has configured the session; the same each time."""
 
     def receive(self, message: Incoming) -> list[Command]:
         """Commands of one message.

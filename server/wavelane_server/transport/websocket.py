@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane_server.adapters.base import Configure
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, refusal
 from wavelane_server.bridge import Recognizer
 from wavelane_server.conversation import Conversation, Link, VanishedError
@@ -83,6 +84,9 @@ async def _converse(
         recognizer.keys.check(protocol.key(handshake))
         adapter = protocol.adapter(handshake)
         recognizer.admit()
+        for command in adapter.begin():
+            if isinstance(command, Configure):
+                recognizer.check(command.values)
     except WavelaneError as error:
         answer = protocol.refuse(error, recognizer.config.limits.retry_after_s)
         status = 403 if isinstance(error, OriginError) else answer.status

@@ -29,10 +29,7 @@ def effective_options(options: SessionOptions, spec: ModelSpec, max_hotwords: in
         if lookahead not in (*spec.lookaheads, "auto", None):
             choices = ", ".join(map(str, spec.lookaheads))
             raise refuse(f"{name}: {spec.name} was trained for {choices}, not {lookahead}")
-    known = tuple(spec.prompts) or spec.languages
-    language = options.language
-    if language is not None and language not in known:
-        raise refuse(f"language: {spec.name} knows {', '.join(known)}, not {language!r}")
+    language = _language(options, spec)
     decoding = _decoding(options, spec)
     if options.alternatives > (decoding.beam or 1):
         raise refuse(
@@ -48,12 +45,27 @@ def effective_options(options: SessionOptions, spec: ModelSpec, max_hotwords: in
     _check_text(options, spec)
     lm = _language_model(options, spec)
     _check_hotwords(options, spec, max_hotwords)
-    effective = options.model_copy(update={"model": spec.name, "lm": lm, "decoding": decoding, **lookaheads})
+    resolved = {"model": spec.name, "language": language, "lm": lm, "decoding": decoding, **lookaheads}
+    effective = options.model_copy(update=resolved)
     if spec.max_beam == 0 and fusion_request(effective, spec) is not None:
         raise refuse("hotwords and lm: this server's search takes neither with this model; leave them out")
     if (bounds := effective.lookahead_bounds) is not None and bounds[0] > bounds[1]:
         raise refuse(f"lookahead_min: {bounds[0]} is more than lookahead_max, {bounds[1]}")
     return effective
+
+
+def _language(options: SessionOptions, spec: ModelSpec) -> str | None:
+    """The language as the model calls it: ``en-US`` is its ``en``, and ``en`` the first of its kinds of English."""
+    language = options.language
+    known = tuple(spec.prompts) or spec.languages
+    if language is None or language in known:
+        return language
+    full, general = language.lower(), language.split("-")[0].lower()
+    names = {name.lower(): name for name in known}
+    kinds = [name for name in known if full == general == name.split("-")[0].lower()]
+    if found := [*filter(None, (names.get(full), names.get(general))), *kinds]:
+        return found[0]
+    raise WavelaneError(ErrorCode.INVALID_CONFIG, f"language: {spec.name} knows {', '.join(known)}, not {language!r}")
 
 
 def _lookaheads(options: SessionOptions, spec: ModelSpec) -> dict[str, int | str | None]:

@@ -118,6 +118,10 @@ class Session:
         lanes = self._lanes
         return lanes[0].clock if len(lanes) == 1 else max(lane.clock for lane in lanes)
 
+    def processed(self, channel: int) -> int:
+        """Sample clock up to which a channel's audio is recognised or known to be silence."""
+        return self._lanes[channel].recognition.processed
+
     @property
     def ended(self) -> bool:
         """No more audio is taken."""
