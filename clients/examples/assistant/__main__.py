@@ -1,7 +1,7 @@
 """A voice assistant: hears you through Wavelane over gRPC, understands you by a grammar, and answers aloud.
 
-python clients/examples/assistant/assistant.py                     say "hey computer, what time is it"
-python clients/examples/assistant/assistant.py --push-to-talk      press Enter, then speak
+python -m examples.assistant                     say "hey computer, what time is it"
+python -m examples.assistant --push-to-talk      press Enter, then speak
 """
 
 import argparse
@@ -17,9 +17,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from skills import Skills
-from voice import Recorder, SoundCard, Voice, VoiceError
-
+from examples.assistant.skills import Skills
+from examples.assistant.voice import Recorder, SoundCard, Voice, VoiceError
 from wavelane_client import (
     CLOCK_RATE,
     DEFAULT_GRPC_URL,
@@ -42,8 +41,6 @@ BLOCK_SECONDS = 0.05
 FOLLOW_UP_SECONDS = 8.0
 """After a reply one may go on without the wake phrase for so long."""
 KEEPALIVE_SECONDS = 10.0
-LEAST_SCORE = 0.1
-"""How well (0 to 1) what was heard must fit the grammar: in a room, much is said that is meant for no assistant."""
 SILENCE_MS = 400
 """A command is over after so much silence; less answers sooner, and interrupts who pauses."""
 
@@ -116,7 +113,7 @@ class Assistant:
         if addressed:
             self.user_speaks = False  # the detector is told of no silence: the audio ends here
         intent = final.intent
-        if intent is None or intent.score < LEAST_SCORE:
+        if intent is None:
             if addressed:
                 self.say("I did not understand.")
             return
@@ -172,6 +169,12 @@ class Assistant:
         return time.monotonic()
 
 
+def grammar_of(wake: str) -> str:
+    """What may be said, with this wake phrase."""
+    text = (Path(__file__).parent / "assistant.jsgf").read_text()
+    return re.sub(r"(?<=<wake_phrase> = )[^;]+", wake, text)
+
+
 @asynccontextmanager
 async def server(url: str | None) -> AsyncIterator[str]:
     """The address of the server: the one given, or that of a new one which ends with this program."""
@@ -185,8 +188,6 @@ async def server(url: str | None) -> AsyncIterator[str]:
 async def run(arguments: argparse.Namespace) -> None:
     """One conversation, until Ctrl-C or the end of the recording."""
     voice = Voice(arguments.speak, lambda: Recorder(arguments.speaker) if arguments.speaker else SoundCard())
-    grammar = (Path(__file__).parent / "assistant.jsgf").read_text()
-    grammar = re.sub(r"(?<=<wake_phrase> = )[^;]+", arguments.wake, grammar)
     source: PcmFile | Microphone
     blocks: AsyncIterator[Block]
     if arguments.file:
@@ -195,7 +196,11 @@ async def run(arguments: argparse.Namespace) -> None:
     else:
         source = Microphone(arguments.device, block_seconds=BLOCK_SECONDS)
         blocks = source.blocks()
-    options: dict[str, Any] = {"grammar": grammar, "endpoint": {"silence_ms": SILENCE_MS}, **source.options}
+    options: dict[str, Any] = {
+        "grammar": grammar_of(arguments.wake),
+        "endpoint": {"silence_ms": SILENCE_MS},
+        **source.options,
+    }
     async with server(arguments.url) as url, connect(url, **options) as stream:
         assistant = Assistant(stream, voice, push_to_talk=arguments.push_to_talk, barge_in=not arguments.no_barge_in)
         show("Press Enter, then speak." if arguments.push_to_talk else f'Say "{arguments.wake}, what can you do".')
@@ -229,7 +234,7 @@ def main() -> None:
     )
     parser.add_argument("--wake", type=wake_phrase, default="hey computer", help="the wake phrase (%(default)s)")
     parser.add_argument("--no-barge-in", action="store_true", help="do not listen while a reply is spoken")
-    parser.add_argument("--speak", default="espeak-ng --stdout {text}", help="synthesiser, or print (%(default)s)")
+    parser.add_argument("--speak", default="espeak-ng --stdout -- {text}", help="synthesiser, or print (%(default)s)")
     parser.add_argument("--speaker", help="record replies in this WAV file instead of playing them")
     try:
         asyncio.run(run(parser.parse_args()))

@@ -1,7 +1,7 @@
 """Live captions of a microphone or a recording: in the terminal, in SRT and VTT files, and on a page for OBS.
 
-python clients/examples/captions/captions.py --port 8090 --srt talk.srt
-python clients/examples/captions/captions.py --file talk.flac --fast --srt talk.srt --vtt talk.vtt
+python -m examples.captions --port 8090 --srt talk.srt
+python -m examples.captions --file talk.flac --fast --srt talk.srt --vtt talk.vtt
 """
 
 import argparse
@@ -13,8 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from page import Board, serving
-
+from examples.captions.page import Board, serving
 from wavelane_client import DEFAULT_URL, Final, Partial, ServerEvent, WavelaneError, seconds
 from wavelane_client.file import Block, PcmFile
 from wavelane_client.formats import CUE_LINES, to_srt, to_vtt, wrap
