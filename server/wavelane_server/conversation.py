@@ -15,6 +15,7 @@ from wavelane_server.adapters.base import (
     Configure,
     Correct,
     End,
+    Fail,
     Flush,
     KeepAlive,
     Outgoing,
@@ -245,7 +246,11 @@ class Conversation(Generic[In, Out]):
         elif isinstance(command, KeepAlive):
             pass
         elif isinstance(command, Reply):
+            # The client provokes as many as it likes, and has to read them before it is heard again.
+            await self._outbox.room()
             self._outbox.put(command)
+        elif isinstance(command, Fail):
+            self._fail(command.error)
         elif isinstance(command, Configure):
             await self._configure(command)
         elif live is None:

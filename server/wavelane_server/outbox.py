@@ -40,6 +40,7 @@ class Outbox:
         self._unsent: dict[tuple[int, int], int] = {}
         self._next = 0
         self._reader: asyncio.Future[None] | None = None
+        self._asker: asyncio.Future[None] | None = None
         self.overflowed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -71,6 +72,12 @@ class Outbox:
         if reader is not None and not reader.done():
             reader.set_result(None)
 
+    async def room(self) -> None:
+        """Wait until no more than half of what may wait does. For one asker, whose event may as well come later."""
+        while len(self._items) > self._limit // 2:
+            self._asker = asyncio.get_running_loop().create_future()
+            await self._asker
+
     def release(self) -> None:
         """Let go of who events were handed to, and of all that waits."""
         self._hand_over = None
@@ -84,6 +91,8 @@ class Outbox:
         _, item = self._items.popitem(last=False)
         if isinstance(item.event, (Partial, Progress)):
             del self._unsent[_subject(item.event)]
+        if self._asker is not None and not self._asker.done():
+            self._asker.set_result(None)
         return item
 
 

@@ -70,3 +70,17 @@ async def test_the_reader_waits_and_survives_being_cancelled() -> None:
     outbox.put(final(0), since=1.5)
     item = await reader
     assert (item.event, item.since) == (final(0), 1.5)
+
+
+async def test_there_is_room_when_half_of_it_was_sent() -> None:
+    outbox = Outbox(4)
+    await outbox.room()
+    for number in range(4):
+        outbox.put(final(number))
+    asker = asyncio.create_task(outbox.room())
+    for left in (3, 2):
+        await asyncio.sleep(0)
+        assert not asker.done()
+        await outbox.get()
+        assert len(outbox) == left
+    await asker

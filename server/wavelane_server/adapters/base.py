@@ -67,7 +67,14 @@ class Reply:
     message: Any
 
 
-Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive | Correct | Reply
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """End the session: the protocol has no other way to say that a message is wrong."""
+
+    error: WavelaneError
+
+
+Command = Configure | Reconfigure | Audio | Flush | End | KeepAlive | Correct | Reply | Fail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
