@@ -14,8 +14,8 @@ export type RawFormat = {
   readonly rate: number;
 } | null;
 
-/** Largest message (bytes): a fraction of what servers take, so that they can hold back in time. */
-const PIECE_BYTES = 32 * 1024;
+/** Largest message (bytes): a few seconds of Opus, so that the server can hold back in time. */
+const PIECE_BYTES = 8 * 1024;
 
 type Kept = { readonly start: number; readonly bytes: number; readonly data: Item }; // `start` in bytes
 

@@ -2,8 +2,9 @@
 import { WavelaneError } from "./errors.js";
 import type { Configure, Correct, Reconfigure, ServerMessage, SessionOptions } from "./schema.js";
 
+type Choices<T> = { [K in keyof T]?: T[K] | null | undefined };
 /** Options of a session; what is left out, or null, is left to the server. */
-export type Options = Omit<Configure, "type">;
+export type Options = Choices<Omit<Configure, "type">>;
 /** Options that may change while a session runs. */
 export type Changes = Omit<Reconfigure, "type">;
 /** What an utterance should have been. */

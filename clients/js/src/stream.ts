@@ -395,6 +395,8 @@ const OVER = new WavelaneError("invalid_message", "The stream has ended: open a 
 const bytesOf = (audio: ArrayBuffer | ArrayBufferView) =>
   ArrayBuffer.isView(audio) ? new Uint8Array(audio.buffer, audio.byteOffset, audio.byteLength) : new Uint8Array(audio);
 
-function rawFormat({ encoding = "linear16", sample_rate: rate = 16_000, channels = 1 }: Options): RawFormat {
-  return encoding === "container" ? null : { frame: SAMPLE_BYTES[encoding] * channels, rate };
+function rawFormat(options: Options): RawFormat {
+  const encoding = options.encoding ?? "linear16";
+  if (encoding === "container") return null;
+  return { frame: SAMPLE_BYTES[encoding] * (options.channels ?? 1), rate: options.sample_rate ?? 16_000 };
 }

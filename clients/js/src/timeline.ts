@@ -30,6 +30,7 @@ export class Timeline {
   /** Samples per second of all times. */
   clockRate = 16_000;
   #origin = 0; // where the current session's audio began (samples)
+  #flushed = 0; // everything before it has its final
   #channels = new Map<number, Channel>();
 
   /**
@@ -55,7 +56,7 @@ export class Timeline {
   needed(undecided: number): number {
     const from = Math.round(undecided * this.clockRate);
     const needs = [...this.#channels.values()].map(({ open, confirmed }) => Math.max(open ?? from, confirmed));
-    return (needs.length ? Math.min(...needs) : from) / this.clockRate;
+    return Math.max(needs.length ? Math.min(...needs) : from, this.#flushed) / this.clockRate;
   }
 
   /** The session's own number of an utterance; undefined if it was another session's. */
@@ -88,10 +89,8 @@ export class Timeline {
       }
       case "flushed": {
         const at = this.#origin + message.at;
-        for (const channel of this.#channels.values()) {
-          channel.open = null;
-          channel.confirmed = Math.max(channel.confirmed, at);
-        }
+        this.#flushed = at;
+        for (const channel of this.#channels.values()) channel.open = null;
         return { ...message, at };
       }
       case "closed":

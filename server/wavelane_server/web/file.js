@@ -1,68 +1,43 @@
 // @ts-check
-/** An audio file as a source: its bytes go to the server as they are, which finds out what they contain. */
+/** Audio files: their bytes go to the server as they are, which finds out what they contain. */
 
-/** Bytes for one message: a few seconds of Opus, so that the server can hold back in time. */
-const SLICE_BYTES = 8 * 1024;
+/** Pause between two looks at what the player has played (ms). */
+const POLL_MS = 20;
 
 /**
- * See `AudioSource` in stream.js. Bytes can't be continued in the middle of a container, so after an interruption the
- * file is sent again from its start; what is already final is recognised by its time and not shown twice.
+ * Send a file, as fast as the connection allows or as a player plays it.
+ * @param {import("./client/index.js").Stream} stream
+ * @param {File} file
+ * @param {HTMLMediaElement | null} player plays the file, and paces it
  */
-export class FileSource {
-  #offset = 0;
+export async function sendFile(stream, file, player) {
+  let over = false;
+  const stop = () => void (over = true);
+  stream.done.then(stop, stop);
+  for (let sent = 0; player && sent < file.size && !over; await new Promise((resolve) => setTimeout(resolve, POLL_MS))) {
+    const allowed = player.ended || player.error ? file.size : (file.size * player.currentTime) / player.duration;
+    if (allowed > sent) void stream.send(file.slice(sent, Math.ceil(allowed)));
+    sent = Math.max(sent, Math.ceil(allowed));
+  }
+  if (!player) void stream.send(file);
+  stream.end();
+}
+
+/** Where a playing file's audio stands in time. */
+export class PlayerClock {
   #player;
   /** @type {number | null} */
   #heardFrom = null; // when the beginning was heard, or would have been without pauses (ms)
 
-  /**
-   * @param {File} file
-   * @param {HTMLMediaElement | null} player plays the file, and paces it; null sends as fast as the connection allows
-   */
-  constructor(file, player) {
-    this.file = file;
+  /** @param {HTMLMediaElement | null} player */
+  constructor(player) {
     this.#player = player;
-    this.format = { encoding: "container" };
+    if (player) player.ontimeupdate = () => this.#look();
   }
 
-  get polled() {
-    return this.#player !== null && !this.exhausted;
-  }
-
-  get exhausted() {
-    return this.#offset >= this.file.size;
-  }
-
-  /** Unknown: positions inside a container can't be told from bytes. */
-  get sent() {
-    return 0;
-  }
-
-  /** @returns {Blob | null} */
-  next() {
-    const end = Math.min(this.#offset + SLICE_BYTES, this.#allowed());
-    if (end <= this.#offset) return null;
-    const slice = this.file.slice(this.#offset, end);
-    this.#offset = end;
-    return slice;
-  }
-
-  /** Bytes that may be sent by now. */
-  #allowed() {
+  #look() {
     const player = this.#player;
-    if (!player || player.ended || player.error) return this.file.size;
-    if (!player.paused) this.#heardFrom = performance.now() - player.currentTime * 1000;
-    return Math.ceil((this.file.size * player.currentTime) / player.duration);
-  }
-
-  acknowledge() {}
-
-  rewind() {
-    this.#offset = 0;
-    return 0;
-  }
-
-  takeLost() {
-    return 0;
+    if (player && !player.paused) this.#heardFrom = performance.now() - player.currentTime * 1000;
   }
 
   /**
@@ -70,6 +45,7 @@ export class FileSource {
    * @returns {number | null} when the audio there was heard (ms); null if the file is not played
    */
   capturedAt(position) {
+    this.#look();
     return this.#heardFrom === null ? null : this.#heardFrom + position * 1000;
   }
 }
@@ -92,6 +68,7 @@ export function openPlayer(file) {
 /** @param {HTMLMediaElement} player */
 export function closePlayer(player) {
   player.pause();
+  player.ontimeupdate = null;
   URL.revokeObjectURL(player.src);
   player.removeAttribute("src");
 }

@@ -1,15 +1,16 @@
 // @ts-check
 /** Wires the page: controls to the stream, the stream to the state, the state to the view. */
-import { MicrophoneSource } from "./backlog.js";
-import { Microphone, describeMicrophoneError } from "./capture.js";
+import { CaptureClock, Microphone, Stream, WavelaneError, describeMicrophoneError } from "./client/index.js";
 import { saveAs, writeClipboard } from "./export.js";
-import { FileSource, closePlayer, openPlayer } from "./file.js";
+import { PlayerClock, closePlayer, openPlayer, sendFile } from "./file.js";
 import { toSrt, toText } from "./formats.js";
 import { Meter } from "./meter.js";
-import { explainRefusal, modelOf } from "./protocol.js";
+import { modelOf } from "./model.js";
 import { INITIAL, reduce } from "./state.js";
-import { RecognitionStream } from "./stream.js";
 import { View, element } from "./view.js";
+
+/** An interrupted file is given up after so many attempts that get no further; a microphone never is. */
+const FILE_RETRIES = 6;
 
 const view = new View();
 const meter = new Meter(element("meter"));
@@ -19,10 +20,13 @@ let state = INITIAL;
 const figures = { latencyMs: null, finalDelayMs: null, speed: null, waiting: 0, capacity: 0, now: 0 };
 /** @type {import("./state.js").State["result"]} */
 let measured = null;
-/** @type {RecognitionStream | null} */
+/** @type {Stream | null} */
 let stream = null;
-/** @type {MicrophoneSource | FileSource | null} */
-let source = null;
+/** All of it, with what comes after. */
+let recognition = Promise.resolve();
+/** When the audio was captured or heard that is recognised now.
+ * @type {CaptureClock | PlayerClock | null} */
+let timing = null;
 /** @type {Microphone | null} */
 let microphone = null;
 /** @type {HTMLAudioElement | null} */
@@ -37,18 +41,8 @@ function dispatch(action) {
   const before = state.phase;
   state = reduce(state, action);
   if (state.phase === "running" && before !== "running") onRunning();
-  if (action.type === "interrupted" && action.refused) void explain();
+  if (state.locked) /** @type {HTMLDetailsElement} */ (element("side")).open = true;
   schedule();
-}
-
-/** A refused handshake shows in the page only as a failure; the server's readiness says more. */
-async function explain() {
-  try {
-    const answer = await fetch("readyz");
-    dispatch({ type: "explained", reason: explainRefusal(answer.status, await answer.json()) });
-  } catch {
-    // No server at all: the reason stands as it is.
-  }
 }
 
 function schedule() {
@@ -62,10 +56,8 @@ function schedule() {
 function render() {
   scheduled = false;
   figures.now = performance.now();
-  if (source instanceof MicrophoneSource) {
-    figures.waiting = state.phase === "waiting" || state.retry ? source.waiting : 0;
-    figures.capacity = source.capacity;
-  } else figures.waiting = 0;
+  figures.waiting = stream && state.retry ? stream.waiting : 0;
+  figures.capacity = stream?.keepSeconds ?? 0;
   view.render(state, figures);
   measure();
 }
@@ -73,14 +65,14 @@ function render() {
 /** How long after its sound the newest text stands on the page. Measured once for each result, when it is shown. */
 function measure() {
   const result = state.result;
-  if (!result || result === measured || !source) return;
+  if (!result || result === measured || !timing) return;
   measured = result;
   const now = performance.now();
-  const captured = source.capturedAt(result.processed);
+  const captured = timing.capturedAt(result.processed);
   figures.latencyMs = captured === null ? null : Math.max(0, now - captured);
-  const spoken = result.speechEnd === null ? null : source.capturedAt(result.speechEnd);
+  const spoken = result.speechEnd === null ? null : timing.capturedAt(result.speechEnd);
   if (spoken !== null) figures.finalDelayMs = Math.max(0, now - spoken);
-  figures.speed = source instanceof FileSource ? (result.processed * 1000) / (now - runningSince) : null;
+  figures.speed = timing instanceof PlayerClock ? (result.processed * 1000) / (now - runningSince) : null;
   schedule();
 }
 
@@ -90,15 +82,19 @@ function onRunning() {
 }
 
 const written = /** @type {HTMLInputElement} */ (element("written"));
+const key = /** @type {HTMLInputElement} */ (element("key"));
 
-/** Session options as chosen on the page; what is not offered is left to the server. */
+/**
+ * Session options as chosen on the page; what is not offered is left to the server.
+ * @returns {import("./client/index.js").Options}
+ */
 function chosenOptions() {
   const lookahead = document.querySelector("input[name=lookahead]:checked");
   const language = /** @type {HTMLSelectElement} */ (element("language"));
   return {
     lookahead: lookahead instanceof HTMLInputElement ? Number(lookahead.value) : null,
     language: language.options.length > 1 ? language.value : null,
-    vad: { kind: /** @type {HTMLSelectElement} */ (element("vad")).value },
+    vad: { kind: /** @type {"webrtc" | "silero" | "off"} */ (/** @type {HTMLSelectElement} */ (element("vad")).value) },
     text: written.checked && !element("written-field").hidden ? writtenText(true) : null,
   };
 }
@@ -107,29 +103,34 @@ function chosenOptions() {
 const writtenText = (/** @type {boolean} */ on) => ({ itn: on, punctuation: on, capitals: on, verbatim: !on });
 
 /**
- * Recognise a source to its end.
- * @param {MicrophoneSource | FileSource} audio
- * @param {{kind: "microphone" | "file", label: string}} description
+ * Recognise audio to its end.
+ * @param {{kind: "microphone" | "file", label: string}} source
+ * @param {import("./client/index.js").Options} format of the audio
+ * @param {CaptureClock | PlayerClock} clock
+ * @param {(stream: Stream) => void} feed sends the audio
  */
-async function recognise(audio, description) {
-  source = audio;
+async function recognise(source, format, clock, feed) {
+  timing = clock;
   measured = null;
   Object.assign(figures, { latencyMs: null, finalDelayMs: null, speed: null });
-  const url = new URL("v1/stream", document.baseURI);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  dispatch({ type: "started", source: description });
-  stream = new RecognitionStream({
-    url: url.href,
-    source: audio,
-    options: chosenOptions(),
-    limited: description.kind === "file",
-    dispatch,
-  });
-  const { done } = stream;
-  stream.start();
-  await done;
-  stream = null;
-  await releaseInputs();
+  dispatch({ type: "started", source });
+  const retries = source.kind === "file" ? FILE_RETRIES : Infinity;
+  let error = null;
+  try {
+    const options = { ...chosenOptions(), ...format };
+    stream = new Stream(new URL("v1/stream", document.baseURI), options, { retries, apiKey: key.value || undefined });
+    feed(stream);
+    for await (const event of stream) dispatch({ type: "event", event, now: performance.now() });
+  } catch (problem) {
+    if (!(problem instanceof WavelaneError)) throw problem;
+    const { code, message } = problem;
+    const keyless = code === "unauthenticated" && !key.value;
+    error = { code, message: keyless ? "This server asks for an API key: enter it in the settings." : message };
+  } finally {
+    stream = null;
+    dispatch({ type: "stopped", error });
+    await releaseInputs();
+  }
 }
 
 async function releaseInputs() {
@@ -149,13 +150,21 @@ async function startMicrophone() {
   dispatch({ type: "dismissed" });
   try {
     const opened = await Microphone.open();
-    const audio = new MicrophoneSource(opened.sampleRate);
+    const clock = new CaptureClock();
+    let captured = 0; // samples
     microphone = opened;
+    recognition = recognise(
+      { kind: "microphone", label: `Microphone, ${timeOfDay()}` },
+      { encoding: "linear16", sample_rate: opened.sampleRate, channels: 1 },
+      clock,
+      () => {},
+    );
     await opened.start(
       ({ samples, rms, peak }) => {
         if (state.muted) return;
-        audio.append(samples, performance.now());
-        if (source === audio) stream?.pump();
+        captured += samples.length;
+        clock.observe(captured / opened.sampleRate, performance.now());
+        if (timing === clock) void stream?.send(samples);
         const seconds = samples.length / opened.sampleRate;
         if (meter.add(rms, peak, seconds) && !document.hidden) requestAnimationFrame(() => meter.draw());
       },
@@ -164,8 +173,8 @@ async function startMicrophone() {
         void stop();
       },
     );
-    void recognise(audio, { kind: "microphone", label: `Microphone, ${timeOfDay()}` });
   } catch (error) {
+    stream?.abort();
     await releaseInputs();
     const text = describeMicrophoneError(error, { secure: isSecureContext, host: location.host });
     dispatch({ type: "notice", level: "error", text });
@@ -184,7 +193,7 @@ async function startFiles(files) {
   if (starting) return; // what runs takes them when it is done
   starting = true;
   try {
-    if (stream) await (state.phase === "finishing" ? stream.done : stop());
+    if (stream) await (state.phase === "finishing" ? recognition : stop());
     for (let file = queue.shift(); file; file = queue.shift()) {
       if (file.size === 0) {
         dispatch({ type: "notice", level: "error", text: `“${file.name}” is empty.` });
@@ -192,12 +201,17 @@ async function startFiles(files) {
       }
       const wanted = /** @type {HTMLInputElement} */ (element("play")).checked;
       player = wanted ? await openPlayer(file) : null;
-      const audio = new FileSource(file, player);
-      const finished = recognise(audio, { kind: "file", label: file.name });
+      const playing = player;
+      recognition = recognise(
+        { kind: "file", label: file.name },
+        { encoding: "container" },
+        new PlayerClock(playing),
+        (stream) => void sendFile(stream, file, playing),
+      );
       if (wanted && !player) {
         dispatch({ type: "notice", level: "info", text: "This browser can’t play the file, so it is sent at full speed." });
       }
-      await finished;
+      await recognition;
     }
   } finally {
     starting = false;
@@ -215,16 +229,16 @@ async function stop() {
     microphone = null;
     await closing?.close();
     meter.clear();
-    if (source instanceof MicrophoneSource) source.ended = true;
-    running.finish();
+    dispatch({ type: "finishing" });
+    running.end();
   }
-  await running.done;
+  await recognition;
 }
 
 function toggleMute() {
   const muted = !state.muted;
   if (muted) {
-    if (source instanceof MicrophoneSource) source.pause();
+    if (timing instanceof CaptureClock) timing.pause();
     stream?.flush();
     meter.clear();
   }
@@ -247,14 +261,23 @@ async function copyTranscript() {
 
 async function loadModel() {
   try {
-    const answer = await fetch("v1/models");
+    const headers = key.value ? { Authorization: `Bearer ${key.value}` } : undefined;
+    const answer = await fetch("v1/models", { headers });
     const model = answer.ok ? modelOf(await answer.json()) : null;
-    if (model && !state.model) dispatch({ type: "model", model });
+    if (model) dispatch({ type: "model", model });
+    if (answer.status === 401) dispatch({ type: "locked" });
     if (answer.status === 503) setTimeout(() => void loadModel(), 2000); // still loading
   } catch {
     // The session's own answer brings the model too; the choices appear then.
   }
 }
+
+/** The key stays in this tab: closing it forgets the key. */
+key.value = sessionStorage.getItem("wavelane.key") ?? "";
+key.addEventListener("change", () => {
+  sessionStorage.setItem("wavelane.key", key.value);
+  void loadModel();
+});
 
 element("host").textContent = location.host;
 element("record").addEventListener("click", () => {

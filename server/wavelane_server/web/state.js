@@ -2,10 +2,10 @@
 /**
  * What the page knows, as one value that changes only through `reduce`. Pure.
  *
- * @typedef {import("./protocol.js").Message} Message
- * @typedef {import("./protocol.js").Word} Word
- * @typedef {import("./protocol.js").Model} Model
- * @typedef {import("./protocol.js").Config} Config
+ * @typedef {import("./client/index.js").StreamEvent} StreamEvent
+ * @typedef {import("./client/index.js").Word} Word
+ * @typedef {import("./client/index.js").ModelInfo} Model
+ * @typedef {import("./client/index.js").Config} Config
  *
  * @typedef {{text: string, start: number, end: number, confidence: number}} TimedWord  times in seconds of the source
  * @typedef {{kind: "source", label: string}
@@ -15,32 +15,25 @@
  *   still change; `stale` when its connection is gone and its audio is being recognised again
  *
  * @typedef {"idle" | "connecting" | "running" | "waiting" | "finishing"} Phase  `waiting` for the next attempt to connect
- * Of the numbers, in seconds of the source: `origin` is where the current connection's audio began, `confirmedEnd` the end
- * of the last final, `resumeAt` what `confirmedEnd` was when the last connection broke, `speechEnd` where the detector
- * heard speech end.
  * @typedef {{
  *   phase: Phase, muted: boolean,
  *   source: {kind: "microphone" | "file", label: string} | null,
- *   model: Model | null, config: Config | null, clockRate: number,
- *   origin: number, confirmedEnd: number, resumeAt: number,
+ *   model: Model | null, config: Config | null, clockRate: number, locked: boolean,
  *   entries: Entry[], pending: Readonly<Record<number, Pending>>, speaking: boolean,
  *   speechEnd: number | null,
  *   result: {kind: "partial" | "final", processed: number, speechEnd: number | null, lagMs: number} | null,
  *   retry: {at: number, reason: string} | null,
  *   notice: {level: "error" | "info", text: string, problem?: string} | null,
- * }} State  a notice about a `problem` of the audio goes when the problem does
+ * }} State  a notice about a `problem` of the audio goes when the problem does; `speechEnd` (s) is where the detector heard
+ *   speech end; the server is `locked` when it wants an API key that the page has not
  *
- * An interruption is `refused` when there was not even a handshake; `explained` follows with the reason, if it is found.
  * @typedef {{type: "started", source: {kind: "microphone" | "file", label: string}}
- *   | {type: "opening"}
- *   | {type: "message", message: Message, origin: number}
- *   | {type: "interrupted", retryAt: number, reason: string, refused: boolean}
- *   | {type: "explained", reason: string}
- *   | {type: "gap", seconds: number}
+ *   | {type: "event", event: StreamEvent, now: number}
  *   | {type: "muted", muted: boolean}
  *   | {type: "finishing"}
- *   | {type: "stopped", error: string | null}
+ *   | {type: "stopped", error: {code: string, message: string} | null}
  *   | {type: "model", model: Model}
+ *   | {type: "locked"}
  *   | {type: "notice", level: "error" | "info", text: string}
  *   | {type: "dismissed"}
  *   | {type: "cleared"}} Action
@@ -62,9 +55,7 @@ export const INITIAL = Object.freeze({
   model: null,
   config: null,
   clockRate: 16_000,
-  origin: 0,
-  confirmedEnd: 0,
-  resumeAt: 0,
+  locked: false,
   entries: [],
   pending: {},
   speaking: false,
@@ -88,31 +79,13 @@ export function reduce(state, action) {
         muted: false,
         source: action.source,
         config: null,
-        confirmedEnd: 0,
-        resumeAt: 0,
         result: null,
         speechEnd: null,
         notice: null,
         entries: [...state.entries, { kind: "source", label: action.source.label }],
       };
-    case "opening":
-      return state.phase === "waiting" ? { ...state, phase: "connecting" } : state;
-    case "message":
-      return receive({ ...state, origin: action.origin }, action.message);
-    case "interrupted":
-      return {
-        ...state,
-        phase: state.phase === "finishing" ? "finishing" : "waiting",
-        retry: { at: action.retryAt, reason: action.reason },
-        speaking: false,
-        pending: mapValues(state.pending, (pending) => ({ ...pending, stale: true })),
-        resumeAt: state.confirmedEnd,
-      };
-    case "explained":
-      return state.retry ? { ...state, retry: { ...state.retry, reason: action.reason } } : state;
-    case "gap":
-      // Some of the audio behind the pending text is gone, so it can't be recognised again: what was read stays.
-      return { ...keepPending(state), entries: [...keepPending(state).entries, { kind: "gap", seconds: action.seconds }] };
+    case "event":
+      return receive(state, action.event, action.now);
     case "muted":
       return { ...state, muted: action.muted };
     case "finishing":
@@ -125,10 +98,13 @@ export function reduce(state, action) {
         muted: false,
         speaking: false,
         retry: null,
-        notice: action.error ? { level: "error", text: action.error } : state.notice,
+        locked: action.error?.code === "unauthenticated",
+        notice: action.error ? { level: "error", text: action.error.message } : state.notice,
       };
     case "model":
-      return { ...state, model: action.model };
+      return { ...state, model: action.model, locked: false };
+    case "locked":
+      return { ...state, locked: true };
     case "notice":
       return { ...state, notice: { level: action.level, text: action.text } };
     case "dismissed":
@@ -140,71 +116,83 @@ export function reduce(state, action) {
 
 /**
  * @param {State} state
- * @param {Message} message
+ * @param {StreamEvent} event
+ * @param {number} now ms
  * @returns {State}
  */
-function receive(state, message) {
-  const seconds = (/** @type {number} */ at) => state.origin + at / state.clockRate;
-  switch (message.type) {
+function receive(state, event, now) {
+  const seconds = (/** @type {number} */ at) => at / state.clockRate;
+  switch (event.type) {
+    case "connecting":
+      return state.phase === "waiting" ? { ...state, phase: "connecting" } : state;
+    case "interrupted":
+      return {
+        ...state,
+        phase: state.phase === "finishing" ? "finishing" : "waiting",
+        retry: { at: now + event.retry_ms, reason: event.error.message },
+        speaking: false,
+        pending: mapValues(state.pending, (pending) => ({ ...pending, stale: true })),
+      };
+    case "gap": {
+      // Some of the audio behind the pending text is gone, so it can't be recognised again: what was read stays.
+      const kept = keepPending(state);
+      return { ...kept, entries: [...kept.entries, { kind: "gap", seconds: seconds(event.end - event.start) }] };
+    }
     case "ready": {
       const phase = state.phase === "finishing" ? "finishing" : "running";
-      return { ...state, phase, retry: null, model: message.model, config: message.config, clockRate: message.clock_rate };
+      return { ...state, phase, retry: null, model: event.model, config: event.config, clockRate: event.clock_rate };
     }
     case "configured":
-      return { ...state, config: message.config };
+      return { ...state, config: event.config };
     case "speech_started":
       return { ...state, speaking: true, speechEnd: null };
     case "speech_stopped":
-      return { ...state, speaking: false, speechEnd: seconds(message.at) };
+      return { ...state, speaking: false, speechEnd: seconds(event.at) };
     case "partial": {
-      // A file is sent again from its start after an interruption: what is already final comes once more.
-      if (seconds(message.processed) <= state.resumeAt || seconds(message.start) < state.resumeAt - 0.05) return state;
       const pending = {
-        text: message.text,
-        stable: message.stable,
-        words: timed(message.words, seconds),
-        start: seconds(message.start),
+        text: event.text,
+        stable: event.stable,
+        words: timed(event.words, seconds),
+        start: seconds(event.start),
         stale: false,
       };
       return {
         ...state,
-        pending: { ...state.pending, [message.channel]: pending },
-        result: { kind: "partial", processed: seconds(message.processed), speechEnd: null, lagMs: message.lag_ms },
+        pending: { ...state.pending, [event.channel]: pending },
+        result: { kind: "partial", processed: seconds(event.processed), speechEnd: null, lagMs: event.lag_ms },
       };
     }
     case "final": {
-      if (seconds(message.end) <= state.resumeAt) return state;
-      const { [message.channel]: _, ...pending } = state.pending;
-      const best = message.alternatives[0];
+      const { [event.channel]: _, ...pending } = state.pending;
+      const best = event.alternatives[0];
       const utterance = /** @type {const} */ ({
         kind: "utterance",
         text: best.text,
         words: timed(best.words, seconds),
-        start: seconds(message.start),
-        end: seconds(message.end),
+        start: seconds(event.start),
+        end: seconds(event.end),
         confirmed: true,
       });
       return {
         ...state,
         pending,
-        confirmedEnd: seconds(message.end),
         entries: best.text ? [...state.entries, utterance] : state.entries,
         result: {
           kind: "final",
-          processed: seconds(message.processed),
-          speechEnd: best.text ? (state.speechEnd ?? seconds(message.end)) : null,
-          lagMs: message.lag_ms,
+          processed: seconds(event.processed),
+          speechEnd: best.text ? (state.speechEnd ?? seconds(event.end)) : null,
+          lagMs: event.lag_ms,
         },
       };
     }
     case "audio_issue": {
-      const text = PROBLEMS[message.problem];
-      if (!message.active) return state.notice?.problem === message.problem ? { ...state, notice: null } : state;
+      const text = PROBLEMS[event.problem];
+      if (!event.active) return state.notice?.problem === event.problem ? { ...state, notice: null } : state;
       if (!text || state.notice?.level === "error") return state;
-      return { ...state, notice: { level: "info", text, problem: message.problem } };
+      return { ...state, notice: { level: "info", text, problem: event.problem } };
     }
     case "error":
-      return message.fatal ? state : { ...state, notice: { level: "error", text: message.message } };
+      return event.fatal ? state : { ...state, notice: { level: "error", text: event.message } };
     default:
       return state;
   }

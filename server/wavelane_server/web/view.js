@@ -8,7 +8,7 @@
  * @typedef {{latencyMs: number | null, finalDelayMs: number | null, speed: number | null,
  *   waiting: number, capacity: number, now: number}} Figures  measured by the page; `waiting` and `capacity` in seconds
  */
-import { FRAME_SECONDS } from "./protocol.js";
+import { FRAME_SECONDS } from "./model.js";
 import { clockTime, confidenceLevel, lookaheadLabel, milliseconds, pieces } from "./formats.js";
 
 /**
@@ -165,6 +165,7 @@ export class View {
         ? "Sound awaited before a word is written. Longer gives better text."
         : "Changes count from the next speech on.",
     );
+    element("key-field").hidden = !state.locked && !(/** @type {HTMLInputElement} */ (element("key")).value);
     const empty = !state.entries.some((entry) => entry.kind === "utterance");
     for (const id of ["copy", "save-text", "save-srt"]) /** @type {HTMLButtonElement} */ (element(id)).disabled = empty;
     const nothing = state.entries.length === 0 || (empty && !idle);

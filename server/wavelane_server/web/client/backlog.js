@@ -3,8 +3,8 @@
  * Audio that the server may still need. A session that breaks takes the audio of its unfinished utterance with it; what
  * is kept here is sent again to the next session, so that no word is lost.
  */
-/** Largest message (bytes): a fraction of what servers take, so that they can hold back in time. */
-const PIECE_BYTES = 32 * 1024;
+/** Largest message (bytes): a few seconds of Opus, so that the server can hold back in time. */
+const PIECE_BYTES = 8 * 1024;
 /** Positions are seconds since the first sample; of a container they are all 0. */
 export class Backlog {
     #items = [];

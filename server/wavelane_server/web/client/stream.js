@@ -362,6 +362,9 @@ export const connect = (url, options, connecting) => Stream.connect(url, options
 const now = () => performance.now();
 const OVER = new WavelaneError("invalid_message", "The stream has ended: open a new one to send more audio");
 const bytesOf = (audio) => ArrayBuffer.isView(audio) ? new Uint8Array(audio.buffer, audio.byteOffset, audio.byteLength) : new Uint8Array(audio);
-function rawFormat({ encoding = "linear16", sample_rate: rate = 16_000, channels = 1 }) {
-    return encoding === "container" ? null : { frame: SAMPLE_BYTES[encoding] * channels, rate };
+function rawFormat(options) {
+    const encoding = options.encoding ?? "linear16";
+    if (encoding === "container")
+        return null;
+    return { frame: SAMPLE_BYTES[encoding] * (options.channels ?? 1), rate: options.sample_rate ?? 16_000 };
 }

@@ -15,7 +15,7 @@ globalThis.registerProcessor = (name, Processor) => {
   registered = Processor;
 };
 globalThis.sampleRate = 48000;
-await import("../../server/wavelane_server/web/worklet.js");
+await import("../../server/wavelane_server/web/client/worklet.js");
 
 /** Feed channels in quanta of 128 and give back what was posted. */
 function feed(rate, channels, stop = true) {

@@ -1,0 +1,24 @@
+"""Node, for tests of JavaScript: the one that Playwright brings, so nothing else has to be installed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import playwright
+
+NODE = Path(playwright.__file__).parent / "driver" / ("node.exe" if sys.platform == "win32" else "node")
+
+
+def run_node_tests(files: Iterable[Path], environment: Mapping[str, str] | None = None) -> None:
+    """Run files of ``node:test``; fails with what they said."""
+    assert NODE.exists(), f"{NODE} is missing: reinstall playwright, which brings it"
+    result = subprocess.run(
+        [str(NODE), "--test", "--test-reporter=spec", *map(str, files)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **(environment or {})},
+    )
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
