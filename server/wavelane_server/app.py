@@ -16,9 +16,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wavelane.errors import WavelaneError
+from wavelane_server.adapters.deepgram import LISTEN_V1
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, bearer
 from wavelane_server.adapters.native import PROTOCOL as NATIVE
+from wavelane_server.adapters.openai.realtime import PROTOCOL as OPENAI
 from wavelane_server.adapters.schema import render
+from wavelane_server.adapters.sherpa import PROTOCOL as SHERPA
+from wavelane_server.adapters.vosk import PROTOCOL as VOSK
 from wavelane_server.bridge import Recognizer
 from wavelane_server.health import livez, metrics, readyz
 from wavelane_server.profiles.http import delete_profile, get_profile, put_profile
@@ -109,6 +113,7 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
+        WebSocketRoute("/v1/listen", Stream(LISTEN_V1)),
         Mount(
             "/v1",
             routes=[
@@ -119,9 +124,12 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
                 Route("/profiles/{key}", put_profile, methods=["PUT"]),
                 Route("/profiles/{key}", delete_profile, methods=["DELETE"]),
                 WebSocketRoute("/stream", Stream(NATIVE)),
+                WebSocketRoute("/realtime", Stream(OPENAI)),
             ],
             middleware=[Middleware(_Guarded, recognizer)],
         ),
+        WebSocketRoute("/", _ByPort({"sherpa_port": SHERPA}, default=VOSK)),
+        WebSocketRoute("/sherpa", Stream(SHERPA)),
         Mount("/", app=_Page(StaticFiles(directory=page, html=True, check_dir=False)), name="page"),
     ]
     middleware = []

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_server.adapters.base import Adapter
+
+SomeAdapter = TypeVar("SomeAdapter", bound=Adapter[str | bytes, str])
 
 BEARER = "bearer "
 TOKEN = "token."
@@ -47,6 +49,19 @@ def first_without_key(handshake: Handshake) -> str | None:
     return next((name for name in handshake.subprotocols if not name.startswith(TOKEN)), None)
 
 
+def without_query(handshake: Handshake, adapter: SomeAdapter) -> SomeAdapter:
+    """The adapter of a protocol whose URL has no parameters.
+
+    Raises:
+        WavelaneError: INVALID_MESSAGE where there is one.
+    """
+    if handshake.query:
+        raise WavelaneError(
+            ErrorCode.INVALID_MESSAGE, f"this protocol has no parameters in its URL, got {handshake.query[0][0][:64]!r}"
+        )
+    return adapter
+
+
 def retry_headers(error: WavelaneError, retry_after_s: int) -> dict[str, str]:
     """``Retry-After`` where trying again may help; ``WWW-Authenticate`` where a key does."""
     if error.code in (ErrorCode.OVERLOADED, ErrorCode.SHUTTING_DOWN):
@@ -72,3 +87,5 @@ class WebSocketProtocol:
     """Which of those offered is agreed on; None for none."""
     refuse: Callable[[WavelaneError, int], Refusal] = refusal
     """How an error looks before the handshake; the number is the setting ``limits.retry_after_s``."""
+    tells: bool = False
+    """Options that the handshake brought are refused by a message, since the protocol's clients read no HTTP body."""
