@@ -14,7 +14,7 @@ let names = "";
 
 const town = await (await fetch("town")).json();
 // The client comes from the server, so that both are of the same release.
-const { Microphone, Stream, describeMicrophoneError } = await import(`${town.server}/client/index.js`);
+const { Microphone, Stream, WavelaneError, describeMicrophoneError } = await import(`${town.server}/client/index.js`);
 drawTown(town);
 onClick((position) => send("car", position));
 show(await (await fetch("state")).json());
@@ -41,7 +41,8 @@ async function talk() {
     status("Ready");
   } catch (error) {
     await stop?.();
-    status(describeMicrophoneError(error, { secure: isSecureContext, host: location.host }));
+    const where = { secure: isSecureContext, host: location.host };
+    status(error instanceof WavelaneError ? error.message : describeMicrophoneError(error, where));
   }
   stream = stop = null;
   at("talk").textContent = "Start microphone";
