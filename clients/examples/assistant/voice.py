@@ -48,7 +48,7 @@ class SoundCard:
 
     def open(self, sample_rate: int, channels: int) -> None:
         """As :class:`Loudspeaker`."""
-        self._output = self._sounddevice.RawOutputStream(sample_rate, channels=channels, dtype="int16", latency="low")
+        self._output = self._sounddevice.RawOutputStream(sample_rate, channels=channels, dtype="int16", latency=BLOCK_SECONDS)
         self._output.start()
 
     def write(self, pcm: bytes) -> None:
