@@ -76,7 +76,8 @@ class ServerConfig(_Section):
     sherpa_port: Port | None = None
     """TCP port for clients of sherpa-onnx, which is at ``/sherpa`` of the HTTP port too; theirs is 6006. None: none."""
     wyoming_port: Port | None = None
-    """TCP port for the Wyoming protocol; 10300 is usual. None: not served."""
+    """TCP port for the Wyoming protocol; 10300 is usual. It knows no API keys: not together with auth.keys_file. None:
+    not served."""
     frontends: Annotated[int, Field(ge=0, le=64)] = 0
     """Processes that hold the connections and sessions, beside one for the engine; they share the ports. 0: one process
     does everything. Linux only."""
@@ -299,6 +300,12 @@ def load_config(file: Path | None = None, flags: Mapping[str, object] | None = N
         raise WavelaneError(ErrorCode.INVALID_CONFIG, _describe(error, sources)) from None
     except SettingsError as error:
         raise WavelaneError(ErrorCode.INVALID_CONFIG, f"environment: {error}; lists are written as JSON") from None
+    if loaded.server.wyoming_port is not None and loaded.auth.keys_file is not None:
+        raise WavelaneError(
+            ErrorCode.INVALID_CONFIG,
+            "server.wyoming_port: the Wyoming protocol has no place for an API key, so that everybody who reaches the "
+            "port would be served without one of auth.keys_file: leave one of the two out, or run a second server",
+        )
     return Config.model_construct(**{name: getattr(loaded, name) for name in Config.model_fields})
 
 

@@ -19,6 +19,7 @@ from wavelane_server.metrics import Metrics, render
 from wavelane_server.transport.grpc import GrpcServer
 from wavelane_server.transport.listen import BACKLOG, bind
 from wavelane_server.transport.stream_protocol import StreamProtocol
+from wavelane_server.transport.wyoming import WyomingServer
 
 if TYPE_CHECKING:
     from wavelane.model.base import LoadedModel
@@ -75,6 +76,7 @@ class Service:
             self._source, scrape = LocalSource(lambda: load(config), config.engine, observer), self._scrape
         self._engine: EngineClient | None = None
         self._grpc: GrpcServer | None = None
+        self._wyoming: WyomingServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._log = get_logger()
         limits = config.limits
@@ -108,19 +110,23 @@ class Service:
             WavelaneError: a port is taken, or the model does not load.
         """
         server = self.config.server
-        listeners = [bind(server.host, server.port, "port", shared=self.shared)]
-        self.http_port = listeners[0].getsockname()[1]
+        listeners = {"port": bind(server.host, server.port, "port", shared=self.shared)}
+        self.http_port = listeners["port"].getsockname()[1]
         try:
             for name, port in server.more_ports.items():
-                listeners.append(bind(server.host, port, name.replace("_", "-"), shared=self.shared))
-                self.more_ports[name] = listeners[-1].getsockname()[1]
+                listeners[name] = bind(server.host, port, name.replace("_", "-"), shared=self.shared)
+                self.more_ports[name] = listeners[name].getsockname()[1]
         except WavelaneError:
-            for listener in listeners:
+            for listener in listeners.values():
                 listener.close()
             raise
+        wyoming = listeners.pop("wyoming_port", None)
         self._app.state.ports = self.more_ports
-        self._tasks.append(asyncio.create_task(self._http.serve(sockets=listeners)))
+        self._tasks.append(asyncio.create_task(self._http.serve(sockets=list(listeners.values()))))
         try:
+            if wyoming is not None:
+                self._wyoming = WyomingServer(self.recognizer)
+                await self._wyoming.start(wyoming)
             if server.grpc:
                 self._grpc = GrpcServer(self.recognizer, shared=self.shared)
                 self.grpc_port = await self._grpc.start(server.host, server.grpc_port)
@@ -163,6 +169,8 @@ class Service:
         self._http.should_exit = True
         if self._grpc is not None:
             await self._grpc.stop()
+        if self._wyoming is not None:
+            await self._wyoming.stop()
         for task in self._tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

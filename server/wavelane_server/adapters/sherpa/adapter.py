@@ -1,7 +1,7 @@
 """sherpa-onnx's streaming protocol, as its C++ server speaks it.
 
-There is nothing to configure: binary messages are float32 samples at 16 kHz, mono, and the text ``Done`` ends them. Each
-result is the whole text of a segment so far; the next segment has the next number. ``Done!`` follows the last result.
+There is nothing to configure: binary messages are float32 samples at 16 kHz, mono, and the text ``Done`` ends them.
+Each result is the whole text of a segment so far; the next segment has the next number. ``Done!`` follows the last one.
 The Python example server sends two of the members, ``text`` and ``segment``, which mean the same, and no ``Done!``; its
 clients stop at the close.
 
@@ -87,16 +87,17 @@ class SherpaAdapter:
         ``timestamps`` count from ``start_time`` (s); ``ys_probs`` are natural logarithms. ``words`` are numbers of a
         decoding graph, which there is none of here.
         """
+        begin = words[0].start if words else start
         members = {
             "text": text,
             "tokens": [f" {word.text}" for word in words],
-            "timestamps": [round((word.start - start) / CLOCK_RATE, 2) for word in words],
+            "timestamps": [round((word.start - begin) / CLOCK_RATE, 2) for word in words],
             "ys_probs": [round(math.log(max(word.confidence, LEAST_PROBABILITY)), 6) for word in words],
             "lm_probs": [],
             "context_scores": [],
             "segment": self._segment,
             "words": [],
-            "start_time": round(start / CLOCK_RATE, 2),
+            "start_time": round(begin / CLOCK_RATE, 2),
             "is_final": final,
             "is_eof": eof,
         }
