@@ -197,8 +197,7 @@ test("tries again with growing pauses, at once when the network is back", async 
 test("a refusal that would come again ends it with the server's words", async () => {
   const { stream, reading } = begin();
   FakeSocket.last.open();
-  FakeSocket.last.say({ type: "error", code: "invalid_config", message: "no such lookahead", fatal: true });
-  FakeSocket.last.break(4400);
+  FakeSocket.last.say({ type: "error", code: "invalid_config", message: "no such lookahead", fatal: false });
   const told = { name: "WavelaneError", code: "invalid_config", message: "No such lookahead.", temporary: false };
   await assert.rejects(stream.done, told);
   await assert.rejects(reading, told);
@@ -374,7 +373,6 @@ test("connect gives a stream that has a session, or fails at once", async () => 
   const full = connect("ws://x", {}, { WebSocket: FakeSocket });
   FakeSocket.last.open();
   FakeSocket.last.say({ type: "error", code: "overloaded", message: "full", fatal: true });
-  FakeSocket.last.break(1013);
   await assert.rejects(full, { code: "overloaded" });
   assert.equal(FakeSocket.all.length, 3);
 });

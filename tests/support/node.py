@@ -1,4 +1,4 @@
-"""Node, for tests of JavaScript: the one that Playwright brings, so nothing else has to be installed."""
+"""Node, for tests of JavaScript: the one that Playwright brings, so that nothing else has to be installed."""
 
 import os
 import subprocess
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import playwright
 
-NODE = Path(playwright.__file__).parent / "driver" / ("node.exe" if sys.platform == "win32" else "node")
+BROUGHT = Path(playwright.__file__).parent / "driver" / ("node.exe" if sys.platform == "win32" else "node")
+NODE = Path(os.environ.get("WAVELANE_NODE", BROUGHT))
+"""``npm test`` in clients/js names its own."""
 
 
 def run_node_tests(files: Iterable[Path], environment: Mapping[str, str] | None = None) -> None:

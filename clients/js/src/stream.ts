@@ -280,14 +280,16 @@ export class Stream implements AsyncIterable<StreamEvent> {
     if (message.type === "final" && placed) this.#attempt = 0; // it gets on
     if (message.type === "flushed") this.#backlog.answered();
     if (message.type === "final" || message.type === "flushed") this.#forget();
-    if (message.type === "error" && message.fatal) this.#failure = message;
+    if (message.type === "error" && (message.fatal || !this.#live)) this.#failure = message;
     if (message.type === "closed") this.#closed = true;
     const last = this.#closed && this.#endSent && !this.#failure;
     // How a session ends is the program's concern only if the stream ends with it.
-    const inner = (message.type === "closed" && !last) || (message.type === "error" && message.fatal);
+    const inner = (message.type === "closed" && !last) || message === this.#failure;
     if (placed && !inner) this.#events.tell(placed as StreamEvent);
     if (message.type === "ready") this.#pump();
     if (last) this.#stop(null);
+    // The server would take another configuration now; there is none.
+    if (message === this.#failure && !this.#live) void this.#disconnected(1000);
   }
 
   #begin(message: ReadyEvent): void {

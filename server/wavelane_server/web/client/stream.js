@@ -248,19 +248,22 @@ export class Stream {
             this.#backlog.answered();
         if (message.type === "final" || message.type === "flushed")
             this.#forget();
-        if (message.type === "error" && message.fatal)
+        if (message.type === "error" && (message.fatal || !this.#live))
             this.#failure = message;
         if (message.type === "closed")
             this.#closed = true;
         const last = this.#closed && this.#endSent && !this.#failure;
         // How a session ends is the program's concern only if the stream ends with it.
-        const inner = (message.type === "closed" && !last) || (message.type === "error" && message.fatal);
+        const inner = (message.type === "closed" && !last) || message === this.#failure;
         if (placed && !inner)
             this.#events.tell(placed);
         if (message.type === "ready")
             this.#pump();
         if (last)
             this.#stop(null);
+        // The server would take another configuration now; there is none.
+        if (message === this.#failure && !this.#live)
+            void this.#disconnected(1000);
     }
     #begin(message) {
         this.#origin = this.#backlog.rewind();
