@@ -163,12 +163,13 @@ async def test_a_websocket_client_that_never_reads(
     assert service.recognizer.live == known, "its lane is free at once"
     if reads_in_the_end:
         # It is still told why: the close frame waits behind what it did not read.
-        received = b""
+        received, told = b"", b"the client does not read its results"
         flooding.cancel()
-        with contextlib.suppress(ConnectionResetError):
-            while data := await loop.sock_recv(raw, 1 << 20):
-                received = (received + data)[-4096:]
-        reason = received.rindex(b"the client does not read its results")
+        while told not in received:
+            data = await loop.sock_recv(raw, 1 << 20)
+            assert data, "the connection ended without the close frame"
+            received = (received + data)[-4096:]
+        reason = received.rindex(told)
         assert received[reason - 2 : reason] == (4409).to_bytes(2, "big")
     else:
         # Nothing is kept for it for ever.
