@@ -289,7 +289,8 @@ def test_rejections_carry_the_status(code: ErrorCode) -> None:
             STATUS[code].http,
             STATUS[code].grpc,
         )
-        assert len(rejection.reason.encode()) <= 123
+        # A close frame takes little, the status of a call all.
+        assert rejection.reason == ("ü" * 61 if isinstance(adapter, NativeAdapter) else error.message)
         assert len(rejection.messages) == 1
 
 

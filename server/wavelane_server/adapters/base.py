@@ -158,7 +158,7 @@ class Rejection(Generic[Message]):
     grpc: str
     """Name of a ``grpc.StatusCode`` member."""
     reason: str
-    """One sentence, cut to what a close frame takes (123 bytes of UTF-8)."""
+    """One sentence; over WebSocket cut to what a close frame takes (123 bytes of UTF-8)."""
 
 
 class Adapter(Protocol[Incoming, Message]):

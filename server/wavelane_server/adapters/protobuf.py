@@ -37,7 +37,6 @@ from wavelane_server.adapters.base import (
     Ready,
     Reconfigure,
     Rejection,
-    close_reason,
 )
 
 _SCALARS = (
@@ -111,7 +110,7 @@ class ProtobufAdapter:
             close_code=error.status.websocket,
             http=error.status.http,
             grpc=error.status.grpc,
-            reason=close_reason(error.message),
+            reason=error.message,
         )
 
 

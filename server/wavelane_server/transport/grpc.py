@@ -2,109 +2,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_protos.wavelane.v1 import asr_pb2_grpc as pb_grpc
-from wavelane_server.adapters.base import Adapter
 from wavelane_server.adapters.handshake import Handshake, bearer
 from wavelane_server.adapters.protobuf import ProtobufAdapter
 from wavelane_server.bridge import Recognizer
-from wavelane_server.conversation import Conversation, VanishedError
 from wavelane_server.limits import transport_bytes
+from wavelane_server.transport import google, riva
+from wavelane_server.transport.calls import abort, converse
 from wavelane_server.transport.listen import bind
-
-ABORT_TIMEOUT_S = 5.0
-"""How long a status may take to leave for a client that does not read (s)."""
+from wavelane_server.transport.vendors import installed
 
 GOOGLE_KEY = "x-goog-api-key"
 """Metadata in which Google's clients send an API key."""
 
-Request = TypeVar("Request", bound=Any)
-Response = TypeVar("Response")
-
 SERVICE: str = pb.DESCRIPTOR.services_by_name["SpeechRecognizer"].full_name
-
-
-class _Link(Generic[Request, Response]):
-    """See :class:`wavelane_server.conversation.Link`.
-
-    Args:
-        context: of the call.
-        payload: bytes of audio in a request; 0 where it has none.
-    """
-
-    def __init__(self, context: Any, payload: Callable[[Request], int]) -> None:
-        self._context = context
-        self._payload = payload
-
-    async def receive(self) -> Request | None:
-        try:
-            message = await self._context.read()
-        except DecodeError as error:
-            raise WavelaneError(
-                ErrorCode.INVALID_MESSAGE, f"the bytes are no request of this method: {error}"
-            ) from None
-        return None if message is grpc.aio.EOF else message
-
-    async def send(self, message: Response) -> None:
-        try:
-            await self._context.write(message)
-        except (grpc.RpcError, grpc.aio.BaseError):
-            raise VanishedError from None
-
-    def offer(self, take: Callable[[Request], bool]) -> None:
-        """The core hands messages to whoever awaits them, and to nobody else."""
-
-    open_wide = False
-
-    def send_now(self, message: Response) -> None:
-        raise AssertionError("it is never open wide")
-
-    def size(self, message: Request) -> int:
-        return self._payload(message) or message.ByteSize()
-
-
-async def converse(
-    recognizer: Recognizer, context: Any, adapter: Adapter[Request, Response], payload: Callable[[Request], int]
-) -> None:
-    """One session as a call of two streams, of any protocol. Its cancellation frees the lanes.
-
-    Args:
-        recognizer: opens the session.
-        context: of the call (``grpc.aio.ServicerContext``).
-        adapter: the protocol.
-        payload: bytes of audio in a request; 0 where it has none.
-    """
-    try:
-        recognizer.admit()
-        error = await Conversation(recognizer, _Link(context, payload), adapter, refuse_by_status=True).run()
-    except VanishedError:
-        return
-    except WavelaneError as refused:
-        error = refused
-    if error is not None:
-        await abort(recognizer, context, error)
-
-
-async def abort(recognizer: Recognizer, context: Any, error: WavelaneError) -> None:
-    """End a call with an error's status; a client that has gone, or never reads, does not get it."""
-    metadata = [("wavelane-error-code", error.code.value)]
-    if error.code in (ErrorCode.OVERLOADED, ErrorCode.SHUTTING_DOWN):
-        metadata.append(("retry-after-ms", str(recognizer.config.limits.retry_after_s * 1000)))
-    try:
-        async with asyncio.timeout(ABORT_TIMEOUT_S):
-            await context.abort(grpc.StatusCode[error.status.grpc], error.message, tuple(metadata))
-    except grpc.aio.AbortError:
-        raise
-    except (grpc.aio.BaseError, TimeoutError):
-        return
 
 
 class _Recognizer(pb_grpc.SpeechRecognizerServicer):
@@ -184,7 +103,12 @@ class GrpcServer:
             _Recognizer(recognizer), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        names = [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        for vendor in (google, riva):
+            if installed(vendor.PACKAGE):
+                self._server.add_generic_rpc_handlers((vendor.handler(recognizer),))
+                names.append(vendor.SERVICE)
+        reflection.enable_server_reflection(names, self._server)
 
     async def start(self, host: str, port: int) -> int:
         """Listen. Returns the port.

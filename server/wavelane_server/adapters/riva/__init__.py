@@ -1,0 +1,1 @@
+"""NVIDIA Riva's speech recognition, as its clients speak it. Needs the extra ``riva``."""
