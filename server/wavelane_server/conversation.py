@@ -268,11 +268,11 @@ class Conversation(Generic[In, Out]):
             await live.end()
 
     async def _configure(self, command: Configure) -> None:
-        if self._live is not None:
+        before = self._live
+        if before is not None and (before.received or not command.afresh):
             raise _invalid("the session is configured already: reconfigure changes options while it runs")
         try:
-            self._live = await self._recognizer.open(command.values, self._outbox)
-            self._live.report_progress = command.progress
+            live = await self._recognizer.open(command.values, self._outbox)
         except WavelaneError as error:
             if not command.once and error.code in (
                 ErrorCode.INVALID_CONFIG,
@@ -281,6 +281,11 @@ class Conversation(Generic[In, Out]):
             ):
                 raise
             self._fail(error)
+            return
+        live.report_progress = command.progress
+        self._live = live
+        if before is not None:
+            before.close()
 
     async def _half_close(self) -> None:
         if self._live is None:

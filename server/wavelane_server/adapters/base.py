@@ -1,6 +1,6 @@
 """What every wire protocol is translated to and from. Sans-I/O: message → command, event → message."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -22,6 +22,8 @@ class Configure:
     """The client cannot try again with other options: a refusal ends the session."""
     progress: bool = False
     """Tell of :class:`Progress`."""
+    afresh: bool = False
+    """In place of a session that has heard nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,8 @@ class Adapter(Protocol[Incoming, Message]):
     def begin(self) -> list[Command]:
         """Commands before the first message, where the handshake has configured the session; the same each time."""
 
-    def receive(self, message: Incoming) -> list[Command]:
-        """Commands of one message.
+    def receive(self, message: Incoming) -> Iterable[Command]:
+        """Commands of one message, obeyed one after the other: a generator goes on only when the last was accepted.
 
         Raises:
             WavelaneError: INVALID_MESSAGE; the message is ignored, the session goes on.

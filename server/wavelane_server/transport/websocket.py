@@ -85,7 +85,7 @@ async def _converse(
         adapter = protocol.adapter(handshake)
         recognizer.admit()
         for command in adapter.begin():
-            if isinstance(command, Configure):
+            if isinstance(command, Configure) and not protocol.tells:
                 recognizer.check(command.values)
     except WavelaneError as error:
         answer = protocol.refuse(error, recognizer.config.limits.retry_after_s)

@@ -1,0 +1,1 @@
+"""AssemblyAI's streaming protocol, version 3."""
