@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wavelane.errors import WavelaneError
+from wavelane_server.adapters.assemblyai.adapter import PROTOCOL as ASSEMBLYAI
 from wavelane_server.adapters.deepgram import LISTEN_V1
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, bearer
 from wavelane_server.adapters.native import PROTOCOL as NATIVE
@@ -129,6 +130,7 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
             middleware=[Middleware(_Guarded, recognizer)],
         ),
         WebSocketRoute("/", _ByPort({"sherpa_port": SHERPA}, default=VOSK)),
+        WebSocketRoute("/v3/ws", Stream(ASSEMBLYAI)),
         WebSocketRoute("/sherpa", Stream(SHERPA)),
         Mount("/", app=_Page(StaticFiles(directory=page, html=True, check_dir=False)), name="page"),
     ]
