@@ -175,6 +175,20 @@ _LIBRARIES = (
     ),
     ("uvloop", "uvloop", "server", "a faster event loop (not on Windows)", "pip install uvloop"),
     ("grpc", "grpcio", "server", "gRPC", "pip install grpcio"),
+    (
+        "google.cloud.speech_v1",
+        "google-cloud-speech",
+        "server",
+        "clients of Google Cloud Speech v1 (gRPC)",
+        "pip install 'wavelane[google]'",
+    ),
+    (
+        "riva.client",
+        "nvidia-riva-client",
+        "server",
+        "clients of NVIDIA Riva (gRPC)",
+        "pip install 'wavelane[riva]'",
+    ),
     ("jiwer", "jiwer", "tools", "word error rates of wavelane load", "pip install 'wavelane[load]'"),
     ("matplotlib", "matplotlib", "tools", "plots of wavelane load", "pip install 'wavelane[load]'"),
     (
@@ -200,10 +214,13 @@ def _libraries() -> list[Finding]:
 
 def _importable(module: str) -> str | None:
     """Why a module cannot be used; None when it can."""
-    if importlib.util.find_spec(module) is None:
-        return "not installed"
     try:
+        if importlib.util.find_spec(module) is None:
+            return "not installed"
         importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # Looking for a part of a package imports the package.
+        return "not installed" if module.startswith(str(error.name)) else f"needs {error.name}, which is not installed"
     except Exception as error:
         # sounddevice without PortAudio and torchaudio beside a CPU torch are installed and useless.
         return f"installed, but does not import ({type(error).__name__}: {str(error)[:80]})"
