@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wavelane.errors import WavelaneError
 from wavelane_server.adapters.assemblyai.adapter import PROTOCOL as ASSEMBLYAI
-from wavelane_server.adapters.deepgram import LISTEN_V1
+from wavelane_server.adapters.deepgram import LISTEN_V1, LISTEN_V2
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, bearer
 from wavelane_server.adapters.native import PROTOCOL as NATIVE
 from wavelane_server.adapters.openai.realtime import PROTOCOL as OPENAI
@@ -115,6 +115,7 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         WebSocketRoute("/v1/listen", Stream(LISTEN_V1)),
+        WebSocketRoute("/v2/listen", Stream(LISTEN_V2)),
         Mount(
             "/v1",
             routes=[

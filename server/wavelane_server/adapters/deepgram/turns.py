@@ -1,0 +1,265 @@
+"""``/v2/listen``: audio in, the turns of a conversation out."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import (
+    CLOCK_RATE,
+    Closed,
+    Endpoint,
+    Failed,
+    Final,
+    Partial,
+    SpeechStarted,
+    SpeechStopped,
+    Word,
+)
+from wavelane_server.adapters.base import (
+    Audio,
+    Command,
+    Configure,
+    Configured,
+    End,
+    Flush,
+    KeepAlive,
+    Outgoing,
+    Progress,
+    Ready,
+    Reconfigure,
+    Rejection,
+)
+from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
+from wavelane_server.adapters.deepgram.turn_options import confidence, turn_options
+from wavelane_server.adapters.handshake import Handshake
+
+UPDATE_TICKS = CLOCK_RATE // 4
+"""A client is told at least so often that audio was heard (sample clock)."""
+
+MARKS = ".?!,"
+"""That a final may have behind its last word, and a partial has not yet."""
+
+TYPES = ("CloseStream", "ForceEndTurn", "Configure", "KeepAlive")
+"""Of a client's text messages."""
+
+
+class ListenV2:
+    """One stream of turns.
+
+    A turn begins with its first word and ends with silence; its text is that of the utterances within it.
+
+    Args:
+        handshake: has the options in its query.
+        request: its identity.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG for a parameter that is unknown, wrong, or of no effect here.
+    """
+
+    def __init__(self, handshake: Handshake, request: Request) -> None:
+        self._request = request
+        self._options = turn_options(handshake.query)
+        self._pending: deque[Mapping[str, Any] | None] = deque()
+        """Each ``Configure`` that is not answered yet; None for one that is refused already."""
+        self._sequence = 0
+        self._turn = 0
+        self._begin = 0  # sample clock where the turn's audio begins
+        self._told = 0  # sample clock up to which the client was told of audio
+        self._started = False
+        self._eager: str | None = None  # transcript of the eager end that stands
+        self._done: list[tuple[str, tuple[Word, ...]]] = []  # utterances of the turn that were cut for their length
+        self._open: tuple[str, tuple[Word, ...]] = ("", ())
+        self._speaking = False
+        self._quiet_since = 0
+        self._endpoint = 0
+
+    def begin(self) -> list[Command]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return [Configure(self._options.values(), once=True, progress=True)]
+
+    def receive(self, message: str | bytes) -> list[Command]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        if isinstance(message, bytes):
+            return [Audio(message)] if message else [End()]
+        values = read_message(message)
+        match values.get("type"):
+            case "CloseStream":
+                return [End()]
+            case "ForceEndTurn":
+                return [Flush()]
+            case "KeepAlive":
+                return [KeepAlive()]
+            case "Configure":
+                return [self._configure(values)]
+        kind = str(values.get("type"))[:64]
+        raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"unknown type {kind!r}; one of {', '.join(TYPES)}")
+
+    def audio(self, message: str | bytes) -> bytes | None:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return message if isinstance(message, bytes) and message else None
+
+    def send(self, event: Outgoing) -> list[str]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        match event:
+            case Partial():
+                return self._partial(event)
+            case Final():
+                return self._final(event)
+            case Progress():
+                return self._progress(event.at)
+            case Endpoint():
+                self._endpoint = event.at
+            case SpeechStarted():
+                self._speaking = True
+                return self._resume(event.at) if self._eager is not None else []
+            case SpeechStopped():
+                self._speaking = False
+                self._quiet_since = max(self._quiet_since, event.at)
+            case Ready():
+                return [self._encode("Connected", request_id=self._request.id)]
+            case Configured():
+                return [self._configured()]
+            case Failed():
+                return [self._failed(event)]
+            case Closed():
+                return []
+        return []
+
+    def reject(self, error: WavelaneError) -> Rejection[str]:
+        """See :class:`wavelane_server.adapters.base.Adapter`."""
+        return rejection(error)
+
+    def _partial(self, event: Partial) -> list[str]:
+        self._open = (event.text, event.words)
+        if event.words:
+            self._quiet_since = max(self._quiet_since, event.words[-1].end)
+        if not self._started:
+            return self._start(event.processed) if event.text else []
+        if self._eager is not None and self._eager != self._transcript:
+            return self._resume(event.processed)
+        return self._eager_end(event.processed) or [self._turn_info("Update", event.processed)]
+
+    def _final(self, event: Final) -> list[str]:
+        if self._eager is None or event.text.rstrip(MARKS) != self._open[0].rstrip(MARKS):
+            # Else the client has begun to answer the text as it was, and a full stop more is no reason to begin anew.
+            self._open = (event.text, event.words)
+        end = max(event.end, self._endpoint, self._told)
+        messages = [] if self._started or not event.text else self._start(end)
+        if event.reason == "max_utterance":
+            # The turn goes on in another utterance.
+            if event.text:
+                self._done.append(self._open)
+            self._open = ("", ())
+            return messages
+        if self._started:
+            if self._eager is not None and self._eager != self._transcript:
+                messages += self._resume(end)
+            messages.append(self._end(event, end))
+        self._open, self._done, self._started, self._eager = ("", ()), [], False, None
+        self._begin = end
+        return messages
+
+    def _end(self, event: Final, end: int) -> str:
+        thresholds = self._options.thresholds
+        trigger = thresholds.trigger if event.reason in ("silence", "no_text") else "manual"
+        sure = thresholds.eot_threshold if trigger == "model" else 0.0
+        message = self._turn_info("EndOfTurn", end, least=sure, trigger=trigger)
+        self._turn += 1
+        return message
+
+    def _progress(self, at: int) -> list[str]:
+        due = at - self._told >= UPDATE_TICKS
+        return self._eager_end(at) or ([self._turn_info("Update", at)] if due else [])
+
+    def _eager_end(self, at: int) -> list[str]:
+        eager = self._options.thresholds.eager_eot_threshold
+        if eager is None or self._eager is not None or not self._transcript or self._confidence(at) < eager:
+            return []
+        self._eager = self._transcript
+        return [self._turn_info("EagerEndOfTurn", at)]
+
+    def _start(self, at: int) -> list[str]:
+        self._started = True
+        return [self._turn_info("StartOfTurn", at)]
+
+    def _resume(self, at: int) -> list[str]:
+        self._eager = None
+        return [self._turn_info("TurnResumed", at)]
+
+    @property
+    def _transcript(self) -> str:
+        return " ".join(text for text, _ in (*self._done, self._open) if text)
+
+    def _confidence(self, at: int) -> float:
+        """That the turn is over; the threshold itself is reached where it is."""
+        if self._speaking or not self._started:
+            return 0.0
+        return min(confidence(at - self._quiet_since), self._options.thresholds.eot_threshold)
+
+    def _turn_info(self, event: str, at: int, *, least: float = 0.0, **more: str) -> str:
+        self._told = max(self._told, at)
+        hints = {"languages_hinted": list(self._options.hints)} if self._options.hints else {}
+        return self._encode(
+            "TurnInfo",
+            request_id=self._request.id,
+            event=event,
+            turn_index=self._turn,
+            audio_window_start=seconds(self._begin),
+            audio_window_end=seconds(max(at, self._begin)),
+            transcript=self._transcript,
+            words=[_word(word) for _, words in (*self._done, self._open) for word in words],
+            end_of_turn_confidence=round(max(least, self._confidence(at)), 4),
+            **more,
+            **hints,
+        )
+
+    def _configure(self, values: Mapping[str, Any]) -> Reconfigure:
+        before = self._options
+        for waiting in self._pending:
+            before = before if waiting is None else before.configured(waiting)
+        try:
+            after = before.configured(values)
+        except WavelaneError:
+            self._pending.append(None)
+            raise
+        self._pending.append(values)
+        return Reconfigure(after.reconfiguration(before))
+
+    def _configured(self) -> str:
+        values = self._pending.popleft()
+        assert values is not None, "a refused change took effect"
+        self._options = options = self._options.configured(values)
+        return self._encode(
+            "ConfigureSuccess",
+            request_id=self._request.id,
+            thresholds=options.thresholds.shown(),
+            keyterms=list(options.keyterms),
+            numerals=options.numerals,
+            **({"language_hints": list(options.hints)} if options.hints else {}),
+        )
+
+    def _failed(self, event: Failed) -> str:
+        code = event.code.value.upper()
+        if event.fatal:
+            return self._encode("Error", code=code, description=event.message)
+        if event.code is ErrorCode.INVALID_CONFIG and self._pending:
+            self._pending.popleft()
+            return self._encode("ConfigureFailure", request_id=self._request.id, code=code, description=event.message)
+        return self._encode("Warning", request_id=self._request.id, code=code, description=event.message)
+
+    def _encode(self, kind: str, **values: Any) -> str:
+        message = {"type": kind, "sequence_id": self._sequence, **values}
+        self._sequence += 1
+        return orjson.dumps(message).decode()
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "confidence": round(word.confidence, 6),
+        "start": seconds(word.start),
+        "end": seconds(word.end),
+    }
