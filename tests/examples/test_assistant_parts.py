@@ -145,6 +145,8 @@ async def test_answers():
 def test_what_is_missing_is_named_with_its_remedy(monkeypatch):
     with pytest.raises(SystemExit, match="the synthesiser nosuch is not installed: `apt-get install espeak-ng`"):
         Voice("nosuch {text}", SoundCard)
+    with pytest.raises(SystemExit, match=r"cannot write /nowhere/out\.wav: No such file"):
+        Voice(f"{sys.executable} {{text}}", lambda: Recorder("/nowhere/out.wav"))
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SystemExit, match="apt-get install libportaudio2"):
         Voice(f"{sys.executable} {{text}}", SoundCard)

@@ -9,6 +9,7 @@ import threading
 import time
 import wave
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 BLOCK_SECONDS = 0.05
@@ -16,14 +17,14 @@ BLOCK_SECONDS = 0.05
 
 
 class VoiceError(Exception):
-    """The synthesiser's command failed."""
+    """The synthesiser or the loudspeaker failed; says how."""
 
 
 class Loudspeaker(Protocol):
     """Where 16-bit samples go; called in a thread of its own."""
 
     def open(self, sample_rate: int, channels: int) -> None:
-        """Begin."""
+        """Begin. Raises VoiceError."""
 
     def write(self, pcm: bytes) -> None:
         """Play; waits while earlier samples are played."""
@@ -48,8 +49,12 @@ class SoundCard:
 
     def open(self, sample_rate: int, channels: int) -> None:
         """As :class:`Loudspeaker`."""
-        self._output = self._sounddevice.RawOutputStream(sample_rate, channels=channels, dtype="int16", latency=BLOCK_SECONDS)
-        self._output.start()
+        form = {"samplerate": sample_rate, "channels": channels, "dtype": "int16", "latency": BLOCK_SECONDS}
+        try:
+            self._output = self._sounddevice.RawOutputStream(**form)
+            self._output.start()
+        except self._sounddevice.PortAudioError as error:
+            raise VoiceError(f"no loudspeaker: {error}") from None
 
     def write(self, pcm: bytes) -> None:
         """As :class:`Loudspeaker`."""
@@ -68,6 +73,10 @@ class Recorder:
     """A WAV file that takes samples at the pace at which a loudspeaker would play them."""
 
     def __init__(self, path: str) -> None:
+        try:
+            Path(path).touch()
+        except OSError as error:
+            raise SystemExit(f"cannot write {path}: {error.strerror}") from None
         self._path = path
         self._file: wave.Wave_write | None = None
         self._played = 0.0
@@ -116,7 +125,7 @@ class Voice:
         """Speak to the end, or until cancelled; calls ``first_sample`` when the loudspeaker gets the first one.
 
         Raises:
-            VoiceError: the synthesiser failed.
+            VoiceError: the synthesiser or the loudspeaker failed.
         """
         if self._loudspeaker is None:
             first_sample()
