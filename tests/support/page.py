@@ -67,7 +67,8 @@ class Faults:
 
         def console(message: Any) -> None:
             if message.type in ("error", "warning"):
-                failed = any(part in message.text for part in ("ERR_", "Failed to load", "WebSocket connection to"))
+                network = ("ERR_", "Failed to load", "WebSocket connection to", "CORS policy")
+                failed = any(part in message.text for part in network)
                 (self.network if failed else self.errors).append(message.text)
 
         page.on("console", console)
