@@ -1,6 +1,7 @@
 """Real speech through real sockets gives what the same model gives offline."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,7 @@ SPEECH = Path(__file__).parents[1] / "data" / "speech"
 UTTERANCES = [json.loads(line) for line in (SPEECH / "manifest.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
+@cache
 def model() -> LoadedModel:
     return load_model(embedded_path())
 
@@ -39,9 +40,10 @@ def read(name: str) -> Samples:
     return np.concatenate([resampler.push(block[0]), resampler.flush()])
 
 
-def offline(model: LoadedModel, name: str, lookahead: int) -> str:
-    builder = WordBuilder(model.spec.vocabulary, model.spec.frame_samples)
-    for token in transcribe_tokens(model, whole(AudioOptions(), read(name)), lookahead=lookahead):
+@cache
+def offline(name: str, lookahead: int) -> str:
+    builder = WordBuilder(model().spec.vocabulary, model().spec.frame_samples)
+    for token in transcribe_tokens(model(), whole(AudioOptions(), read(name)), lookahead=lookahead):
         builder.add(token, 0)
     return builder.text
 
@@ -62,7 +64,7 @@ async def live(url: str, name: str, **options: object) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("lookahead", [6, 0])
 @pytest.mark.parametrize("transport", ["ws", "grpc"])
 async def test_word_errors_live_are_those_of_the_offline_run(
-    any_server: Server, model: LoadedModel, transport: str, lookahead: int
+    any_server: Server, transport: str, lookahead: int
 ) -> None:
     url = any_server.ws if transport == "ws" else f"grpc://{any_server.grpc}"
     references, heard_live, heard_offline = [], [], []
@@ -70,7 +72,7 @@ async def test_word_errors_live_are_those_of_the_offline_run(
         text, _ = await live(url, utterance["audio_filepath"], lookahead=lookahead, vad={"kind": "off"})
         references.append(utterance["text"])
         heard_live.append(text)
-        heard_offline.append(offline(model, utterance["audio_filepath"], lookahead))
+        heard_offline.append(offline(utterance["audio_filepath"], lookahead))
     # The server steps in int8 where it can, the offline run in float32: one place of some thirty words may differ.
     assert jiwer.wer(heard_offline, heard_live) <= 0.1
     assert abs(jiwer.wer(references, heard_live) - jiwer.wer(references, heard_offline)) <= 0.04
@@ -82,15 +84,15 @@ async def test_words_come_through_the_gate(any_server: Server, kind: str) -> Non
     assert jiwer.wer("go left five zero", text) <= 0.5
 
 
-async def test_a_file_over_http_is_recognised_as_the_offline_run_does(any_server: Server, model: LoadedModel) -> None:
+async def test_a_file_over_http_is_recognised_as_the_offline_run_does(any_server: Server) -> None:
     name = UTTERANCES[0]["audio_filepath"]
     async with httpx.AsyncClient(base_url=any_server.http, trust_env=False, timeout=60) as http:
         answer = await http.post(
             "/v1/audio/transcriptions", files={"file": (name, (SPEECH / name).read_bytes())}, data={"vad": "off"}
         )
         models = (await http.get("/v1/models")).json()["data"]
-    assert answer.json() == {"text": offline(model, name, model.spec.default_lookahead)}
-    assert [entry["id"] for entry in models] == [model.spec.name]
+    assert answer.json() == {"text": offline(name, model().spec.default_lookahead)}
+    assert [entry["id"] for entry in models] == [model().spec.name]
 
 
 async def test_a_message_that_holds_a_minute_is_recognised_whole(any_server: Server) -> None:
