@@ -1,6 +1,9 @@
 """The car without its page: the map, routes, commands, and the network that fails."""
 
 import asyncio
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,9 @@ from examples.navigation.tunnel import Tunnel
 from support.server import Server, start_server
 from wavelane.grammar.grammar import Grammar
 
-RNNT = Path(__file__).parents[1] / "data" / "golden" / "rnnt128.nemo"
+DATA = Path(__file__).parents[1] / "data"
+RECORDINGS = DATA / "examples"
+RNNT = DATA / "golden" / "rnnt128.nemo"
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +128,16 @@ def test_commands_change_the_car(journey: Journey) -> None:
 def test_a_goal_is_reached(journey: Journey, town: Town) -> None:
     journey.obey("navigate", {"place": "harbour hotel"})
     journey.obey("add_stop", {"place": "city hall"})
-    journey.move(place_of(town, "City Hall"))
-    assert [goal.name for goal in journey.goals] == ["Harbour Hotel"]
-    journey.move(place_of(town, "Harbour Hotel"))
-    assert journey.route is None
+    metres = []
+    while journey.route is not None:
+        goals, before = [goal.name for goal in journey.goals], journey.position
+        journey.drive(50)
+        metres.append(distance(before, journey.position))
+        assert [goal.name for goal in journey.goals] in (goals, goals[1:])
+    assert max(metres) <= 50.1
+    assert sum(metres) > 2_000
+    assert distance(journey.position, place_of(town, "Harbour Hotel")) < 200
+    assert journey.goals == []
 
 
 @pytest.mark.parametrize(("name", "slots"), [("fly", {}), ("navigate", {}), ("climate", {"change": "hotter"})])
@@ -152,13 +163,14 @@ async def test_hotwords_are_sent_where_the_model_takes_them_beside_the_grammar(
     # The small transducer knows no other letters.
     places = [place for place in journey.around if not set("bjxz") & set(place.spoken)]
     assert len(places) > 20
-    assert list(await session_options(server.ws, places)) == ["grammar"]
+    assert list(await session_options(server.ws, places)) == ["grammar", "audio"]
     other = start_server(["--model", str(RNNT)])
     try:
         options = await session_options(other.ws, places)
     finally:
         other.stop()
-    assert options == {"grammar": grammar(places), "hotwords": [place.spoken for place in places]}
+    assert options["grammar"] == grammar(places)
+    assert options["hotwords"] == [place.spoken for place in places]
 
 
 def test_road_noise_is_deep() -> None:
@@ -169,6 +181,20 @@ def test_road_noise_is_deep() -> None:
     hertz = np.fft.rfftfreq(len(noise), 1 / RATE)
     assert power[hertz < 300].sum() > 0.7 * power.sum()
     assert not np.array_equal(noise, road_noise(10, seed=1))
+
+
+def test_commands_are_counted_in_the_noise_of_the_road(server: Server, tmp_path: Path) -> None:
+    report = tmp_path / "noise.json"
+    flags = ["--url", server.ws, "--snr", "10", "--snr", "-20", "--limit", "8", "--json", str(report)]
+    command = [sys.executable, "-m", "examples.navigation.noise", str(RECORDINGS / "nav_commands.jsonl"), *flags]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    understood = {"clean": 0, "snr:10": 0, "snr:-20": 0}
+    for utterance in json.loads(report.read_text())["utterances"]:
+        wanted = (utterance["wanted_intent"], utterance["wanted_slots"])
+        understood[utterance["condition"]] += (utterance.get("intent"), utterance.get("slots")) == wanted
+    assert understood["clean"] >= 5
+    assert understood["snr:10"] >= 4
+    assert understood["snr:-20"] == 0
 
 
 async def broken(reader: asyncio.StreamReader) -> bool:

@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from examples.navigation.commands import session_options
 from examples.navigation.gazetteer import Place
-from examples.navigation.journey import Journey
+from examples.navigation.journey import AVOIDABLE, Journey
 from examples.navigation.tunnel import Tunnel
 
 LONGEST_TUNNEL = 30.0
@@ -53,6 +53,10 @@ def make_app(journey: Journey, server: str, tunnel: Tunnel) -> Starlette:
         journey.move((float(latitude), float(longitude)))
         return JSONResponse(_state(journey))
 
+    async def drive(request: Request) -> JSONResponse:
+        journey.drive(float(await request.json()))
+        return JSONResponse(_state(journey))
+
     async def cut(request: Request) -> JSONResponse:
         seconds = float(await request.json())
         if not 0 <= seconds <= LONGEST_TUNNEL:
@@ -67,6 +71,7 @@ def make_app(journey: Journey, server: str, tunnel: Tunnel) -> Starlette:
             Route("/options", options),
             Route("/command", command, methods=["POST"]),
             Route("/car", car, methods=["POST"]),
+            Route("/drive", drive, methods=["POST"]),
             Route("/tunnel", cut, methods=["POST"]),
             Mount("/", StaticFiles(directory=Path(__file__).parent / "page", html=True)),
         ]
@@ -79,8 +84,7 @@ def _state(journey: Journey) -> dict[str, Any]:
         "car": journey.position,
         "goals": [_place(goal) for goal in journey.goals],
         "route": None if route is None else {"points": route.points, "metres": route.metres, "seconds": route.seconds},
-        "avoid": journey.avoid,
-        "calling": None if journey.calling is None else _place(journey.calling),
+        "avoid": [AVOIDABLE.get(road, road) for road in journey.avoid],
         "temperature": journey.temperature,
         "devices": journey.devices,
         "names": [_place(place) for place in journey.around],

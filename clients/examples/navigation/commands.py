@@ -19,6 +19,8 @@ KINDS = {
     "museum": "museum",
 }
 """What is said for a kind of place."""
+SUPPRESSION = "moderate"
+"""Of noise; commands in the noise of a car are understood better so (see README.md)."""
 _RULES = (Path(__file__).parent / "commands.jsgf").read_text(encoding="utf-8")
 
 
@@ -36,24 +38,25 @@ def grammar(places: Sequence[Place]) -> str:
 
 
 async def session_options(url: str, places: Sequence[Place]) -> dict[str, Any]:
-    """Options that hold a session to the commands: the grammar, and hotwords where the model takes both.
+    """Options that hold a session to the commands: the grammar, and what else this server takes beside it.
 
-    A model with a CTC head hears nothing but the grammar, names included, and refuses hotwords beside it. Others hear
-    freely, and need them.
+    A model with a CTC head hears nothing but the grammar, names included, and refuses hotwords beside it; others hear
+    freely, and need them. Noise suppression is an extra of the server's installation.
 
     Raises:
         WavelaneError: no server, or it refuses the grammar.
     """
     options: dict[str, Any] = {"grammar": grammar(places)}
-    both = options | {"hotwords": [place.spoken for place in places]}
-    try:
-        async with connect(url, **both):
-            return both
-    except WavelaneError as error:
-        if error.code != ErrorCode.INVALID_CONFIG:
-            raise
     async with connect(url, **options):
-        return options
+        pass
+    for more in ({"hotwords": [place.spoken for place in places]}, {"audio": {"noise_suppression": SUPPRESSION}}):
+        try:
+            async with connect(url, **(options | more)):
+                options |= more
+        except WavelaneError as error:
+            if error.code != ErrorCode.INVALID_CONFIG:
+                raise
+    return options
 
 
 def _rule(name: str, phrases: Iterable[str]) -> str:

@@ -29,7 +29,8 @@ class Journey:
     avoid: list[str] = field(default_factory=list)
     """Features and spoken names of streets."""
     route: Route | None = None
-    calling: Place | None = None
+    heading: int | None = None
+    """The node that the car drives to; None while it stands."""
     temperature: int = 20
     devices: dict[str, bool] = field(
         default_factory=lambda: {"air conditioning": False, "seat heating": False, "fan": False}
@@ -42,9 +43,25 @@ class Journey:
 
     def move(self, position: Position) -> None:
         """The car is somewhere else."""
-        self.position = position
-        self.goals = [goal for goal in self.goals if distance(goal.position, position) > 30] if self.goals else []
+        self.position, self.heading = position, None
         self._find()
+
+    def drive(self, metres: float) -> None:
+        """Go on along the route, to its end at most."""
+        while self.route is not None:
+            node = self.route.nodes[0]
+            target = self.town.nodes[node]
+            step = distance(self.position, target)
+            share = min(1.0, metres / step) if step else 1.0
+            (north, east), (to_north, to_east) = self.position, target
+            self.position = (north + share * (to_north - north), east + share * (to_east - east))
+            metres -= step
+            if metres < 0:
+                return
+            while self.goals and node == self._node(self.goals[0]):
+                self.goals = self.goals[1:]
+            self.heading = self.route.nodes[1] if self.goals else None
+            self._find()
 
     def obey(self, intent: str, slots: Mapping[str, str]) -> str:
         """Do what an intent of the grammar asks; gives the answer.
@@ -105,10 +122,10 @@ class Journey:
         return f"Avoiding {self._avoided()}." if self.avoid else "All roads may be used."
 
     def _call(self, slots: Mapping[str, str]) -> str:
-        self.calling = self._place(slots)
-        if self.calling is None:
+        callee = self._place(slots)
+        if callee is None:
             return f"There is none of the name {_said(slots)} around here."
-        return f"Calling {self.calling.name}, {self.calling.phone}."
+        return f"Calling {callee.name}, {callee.phone}."
 
     def _climate(self, slots: Mapping[str, str]) -> str:
         if device := slots.get("device"):
@@ -125,9 +142,12 @@ class Journey:
 
     def _find(self) -> None:
         """The route to all goals from here."""
-        stations = [goal.node or self.town.nearest_node(goal.position) for goal in self.goals]
-        start = self.town.nearest_node(self.position)
+        stations = [self._node(goal) for goal in self.goals]
+        start = self.heading or self.town.nearest_node(self.position)
         self.route = find_route(self.town, [start, *stations], self.avoid) if stations else None
+
+    def _node(self, place: Place) -> int:
+        return place.node or self.town.nearest_node(place.position)
 
     def _place(self, slots: Mapping[str, str]) -> Place | None:
         if "nearest" in slots:

@@ -2,7 +2,7 @@
 
 The manifest has recordings of commands with intent and slots. Road noise is added at several signal-to-noise ratios,
 and all are sent to a server of its own (or ``--url``) with the grammar of the map around the car. `wavelane eval` does
-the work; further flags are passed on to it, as ``--option audio.noise_suppression=high``.
+the work; further flags are passed on to it, as ``--option audio.noise_suppression=off``.
 
 The noise is synthesised, not recorded: what a car's cabin at constant speed sounds like to a first approximation.
 """
@@ -17,7 +17,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.navigation.commands import grammar
+from examples.navigation.commands import SUPPRESSION, grammar
 from examples.navigation.gazetteer import BRACKENFORD, START, read_town
 from examples.navigation.journey import Journey
 
@@ -66,8 +66,8 @@ def main(manifest: str, ratios: tuple[float, ...], url: str | None, flags: tuple
             file.writeframes((32_767 * road_noise(60)).astype("<i2").tobytes())
         rules.write_text(grammar(Journey(read_town(BRACKENFORD), START).around), encoding="utf-8")
         command = [sys.executable, "-m", "wavelane_server", "eval", manifest, "--noise", str(noise)]
-        command += ["--option", f"grammar=@{rules}", "--normalizer", "basic"]
-        command += ["--url", url] if url else ["--serve", ""]
+        command += ["--option", f"grammar=@{rules}", "--option", f"audio.noise_suppression={SUPPRESSION}"]
+        command += ["--normalizer", "basic", *(["--url", url] if url else ["--serve", ""])]
         for condition in ("clean", *(f"snr:{ratio:g}" for ratio in ratios)):
             command += ["--condition", condition]
         sys.exit(subprocess.run([*command, *flags], check=False).returncode)

@@ -12,6 +12,7 @@ from examples.navigation.gazetteer import Edge, Position, Town
 class Route:
     """A way to drive."""
 
+    nodes: list[int]
     points: list[Position]
     streets: list[str]
     """In order, as they are spoken."""
@@ -29,18 +30,18 @@ def find_route(town: Town, nodes: list[int], avoid: Collection[str] = ()) -> Rou
     Returns:
         None where there is no way without those.
     """
-    points, streets, metres, seconds = [town.nodes[nodes[0]]], list[str](), 0.0, 0.0
+    way, streets, metres, seconds = nodes[:1], list[str](), 0.0, 0.0
     for start, end in pairwise(nodes):
         leg = _leg(town, start, end, frozenset(avoid))
         if leg is None:
             return None
         for edge in leg:
-            points.append(town.nodes[edge.to])
+            way.append(edge.to)
             if edge.street and edge.street not in streets[-1:]:
                 streets.append(edge.street)
             metres += edge.metres
             seconds += edge.seconds
-    return Route(points, streets, metres, seconds)
+    return Route(way, [town.nodes[node] for node in way], streets, metres, seconds)
 
 
 def _leg(town: Town, start: int, end: int, avoid: frozenset[str]) -> list[Edge] | None:

@@ -81,7 +81,7 @@ def _terms(product: Product) -> dict[str, float]:
     """What a product may be asked for by, and what it is worth."""
     words = product.name.lower().split()
     fields = {product.colour: 0.6, product.material: 0.5, product.brand.lower(): 0.6}
-    return fields | {word: fields.get(word, 0.0) + 1 / math.sqrt(len(words)) for word in words}
+    return fields | {word: 1 / math.sqrt(len(words)) for word in words}
 
 
 def _score(product: Product, closeness: dict[str, float]) -> float:

@@ -68,7 +68,7 @@ const middleOf = (points) => [0, 1].map((axis) => points.reduce((sum, point) => 
 
 /** Show the car, where it goes, and its way. */
 export function drawJourney({ car, goals, route }) {
-  at("route").setAttribute("points", route ? line(route.points) : "");
+  at("route").setAttribute("points", route ? line([car, ...route.points]) : "");
   const ahead = route?.points.find((point) => project(point).join() !== project(car).join());
   const [x, y] = project(car);
   const [toX, toY] = ahead ? project(ahead) : [x, y - 1];

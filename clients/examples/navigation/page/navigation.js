@@ -23,7 +23,7 @@ status("Ready");
 
 at("talk").onclick = () => (stop ? stop() : talk());
 at("tunnel").onclick = () => send("tunnel", TUNNEL_SECONDS);
-at("drive").onclick = () => setTimeout(drive, STRIDE_MS);
+at("drive").onclick = drive;
 
 async function talk() {
   at("talk").textContent = "Stop microphone";
@@ -111,19 +111,9 @@ async function learn() {
 
 /** Go on along the route, to its end. */
 async function drive() {
-  const points = state.route?.points ?? [];
-  let left = STRIDE;
-  let here = state.car;
-  for (const point of points) {
-    const metres = Math.hypot(point[0] - here[0], (point[1] - here[1]) * Math.cos((here[0] * Math.PI) / 180)) * 111_320;
-    const share = Math.min(1, left / (metres || 1));
-    here = [0, 1].map((axis) => here[axis] + share * (point[axis] - here[axis]));
-    left -= metres;
-    if (left <= 0) break;
-  }
-  if (!points.length) return;
-  await send("car", here);
-  setTimeout(drive, STRIDE_MS);
+  await send("drive", STRIDE);
+  at("drive").disabled = state.route !== null;
+  if (state.route) setTimeout(drive, STRIDE_MS);
 }
 
 function status(text) {
