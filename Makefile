@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Other engines, for the benchmark alone; another environment that has them: make bench PEERS=/path
 PEERS  ?= .venv-peers
 
-.PHONY: demo test test-slow test-gpu bench-gpu check lint format proto figures bench setup setup-dev browser clean help
+.PHONY: demo test test-slow test-gpu bench-gpu check lint format proto js test-js figures bench setup setup-dev browser clean help
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -47,6 +47,12 @@ format: setup-dev ## let ruff rewrite what it can
 
 proto: setup-dev ## regenerate the gRPC code and the message schema
 	@$(BIN)/python protos/generate.py
+
+js: ## build the client in TypeScript, and put it where the page takes it from (needs npm)
+	@cd clients/js && npm ci --no-audit --no-fund && npm run build
+
+test-js: setup-dev ## the client in TypeScript with the node and npm of this machine: types, what is committed, all its tests
+	@cd clients/js && npm ci --no-audit --no-fund && npm test
 
 figures: setup-dev ## measure the figures of README.md on this machine (about ten minutes)
 	@$(BIN)/wavelane figures $(ARGS)

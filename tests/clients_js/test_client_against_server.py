@@ -12,4 +12,4 @@ def test_the_client_hears_what_the_server_says(server: Server, tmp_path: Path) -
     pcm.write_bytes(decode(COMMANDS).tobytes())
     live = sorted((Path(__file__).parent / "live").glob("*.test.mjs"))
     assert live
-    run_node_tests(live, {"WAVELANE_URL": server.ws, "WAVELANE_PCM": str(pcm)})
+    run_node_tests(live, {"TEST_SERVER": server.ws, "TEST_SPEECH": str(pcm)})

@@ -9,7 +9,7 @@ from pathlib import Path
 import playwright
 
 BROUGHT = Path(playwright.__file__).parent / "driver" / ("node.exe" if sys.platform == "win32" else "node")
-NODE = Path(os.environ.get("WAVELANE_NODE", BROUGHT))
+NODE = Path(os.environ.get("TEST_NODE", BROUGHT))
 """``npm test`` in clients/js names its own."""
 
 

@@ -1,4 +1,4 @@
-/** The client against a real server at WAVELANE_URL, with speech of 16 bits at 16 kHz in the file WAVELANE_PCM. */
+/** The client against a real server at TEST_SERVER, with speech of 16 bits at 16 kHz in the file TEST_SPEECH. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { openAsBlob } from "node:fs";
@@ -10,10 +10,10 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Stream, connect } from "../../../server/wavelane_server/web/client/index.js";
 
-const URL_ = process.env.WAVELANE_URL;
+const URL_ = process.env.TEST_SERVER;
 const SPEECH = fileURLToPath(new URL("../../data/speech/commands.flac", import.meta.url));
 const EXAMPLE = fileURLToPath(new URL("../../../clients/js/examples/stt_from_file.mjs", import.meta.url));
-const PCM = await readFile(process.env.WAVELANE_PCM);
+const PCM = await readFile(process.env.TEST_SPEECH);
 // Node has a WebSocket of its own from version 22 on.
 const packages = createRequire(new URL("../../../clients/js/package.json", import.meta.url));
 const own = globalThis.WebSocket ? {} : { WebSocket: packages("ws").WebSocket };
