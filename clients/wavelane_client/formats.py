@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from wavelane.events import CLOCK_RATE, Final, Word
 from wavelane_client.messages import ServerEvent, encode
@@ -12,6 +13,8 @@ LINE_CHARACTERS = 42
 CUE_LINES = 2
 CUE_SECONDS = 7.0
 """Longest time that a subtitle stays."""
+CUE_LEAST_SECONDS = 1.0
+"""Shortest time that a subtitle stays, unless the next one comes before: a word alone is gone before it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,21 @@ def to_vtt(finals: Iterable[Final], *, label_channels: bool = False) -> str:
 
 
 def cues(finals: Iterable[Final], *, label_channels: bool = False) -> Iterator[Cue]:
-    """Cut utterances into subtitles of at most two lines of 42 characters and seven seconds, between words."""
-    for final in sorted(finals, key=lambda final: (final.start, final.channel)):
-        if final.text:
-            yield from _cues_of(final, _label(final, label_channels).split())
+    """Cut utterances into subtitles of at most two lines of 42 characters and seven seconds, between words.
+
+    One ends with its last word, or is held for a second where nothing follows so soon.
+    """
+    cut = [
+        cue
+        for final in sorted(finals, key=lambda final: (final.start, final.channel))
+        if final.text
+        for cue in _cues_of(final, _label(final, label_channels).split())
+    ]
+    for cue, following in zip_longest(cut, cut[1:]):
+        readable = cue.start + round(CUE_LEAST_SECONDS * CLOCK_RATE)
+        if following is not None:
+            readable = min(readable, following.start)
+        yield replace(cue, end=max(cue.end, readable))
 
 
 def _cues_of(final: Final, label: list[str]) -> Iterator[Cue]:

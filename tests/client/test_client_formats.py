@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ def test_text_leaves_empty_utterances_out():
 def test_srt():
     finals = [make("later", 3_600 * 16_000 + 16), make("go <left> & right", 8_000)]
     assert to_srt(finals) == (
-        "1\n00:00:00,500 --> 00:00:02,500\ngo <left> & right\n\n2\n01:00:00,001 --> 01:00:00,501\nlater\n"
+        "1\n00:00:00,500 --> 00:00:02,500\ngo <left> & right\n\n2\n01:00:00,001 --> 01:00:01,001\nlater\n"
     )
 
 
@@ -54,7 +55,13 @@ def test_without_words_the_utterance_is_one_cue():
 
 
 def test_a_cue_of_no_length_still_shows():
-    assert "00:00:01,000 --> 00:00:01,001" in to_srt([make("go", 16_000, step=0)])
+    finals = [make("go", 16_000, step=0), make("left", 16_000, step=0)]
+    assert "00:00:01,000 --> 00:00:01,001" in to_srt(finals)
+
+
+def test_a_short_cue_is_held_until_it_is_read_or_the_next_one_comes():
+    finals = [make("go", 0, step=4_000), make("left", 12_000, step=4_000), make("five", 64_000, step=32_000)]
+    assert [(cue.start, cue.end) for cue in cues(finals)] == [(0, 12_000), (12_000, 28_000), (64_000, 96_000)]
 
 
 @pytest.mark.parametrize("words", [True, False])
@@ -98,6 +105,7 @@ def test_cues_keep_every_word_in_order_and_fit(utterances, step, words):
         if words:
             assert len(cue.lines) <= 2
             assert cue.end - cue.start <= max(CUE_SECONDS * 16_000, step)
+    assert all(one.end <= other.start or one.end == one.start for one, other in pairwise(result))
     assert [cue.start for cue in result] == sorted(cue.start for cue in result)
     times = re.findall(r"(\d+):(\d\d):(\d\d),(\d\d\d)", to_srt(finals))
     assert len(times) == 2 * len(result)
