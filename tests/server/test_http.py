@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -47,6 +49,16 @@ def as_wav(audio: bytes) -> bytes:
         file.setframerate(16_000)
         file.writeframes(audio)
     return buffer.getvalue()
+
+
+def av_mulaw(samples: np.ndarray[Any, np.dtype[np.int16]]) -> bytes:
+    """G.711 µ-law of 16-bit samples."""
+    codec = av.CodecContext.create("pcm_mulaw", "w")
+    assert isinstance(codec, av.AudioCodecContext)
+    codec.sample_rate, codec.format, codec.layout = 8_000, av.AudioFormat("s16"), av.AudioLayout("mono")
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = 8_000
+    return b"".join(bytes(packet) for packet in (*codec.encode(frame), *codec.encode(None)))
 
 
 async def post(http: httpx.AsyncClient, data: bytes, name: str = "speech.wav", **fields: Any) -> httpx.Response:
@@ -108,16 +120,93 @@ async def test_text_is_written_as_asked_for(http: httpx.AsyncClient, wav: bytes)
     assert written[-1] in ".?"
 
 
+async def test_a_stream_grows_to_what_comes_at_once(http: httpx.AsyncClient, service: Service, wav: bytes) -> None:
+    whole = (await post(http, wav)).json()["text"]
+    events = []
+    async with http.stream(
+        "POST", PATH, files={"file": ("speech.wav", wav)}, data={"stream": "true", "include[]": "logprobs"}
+    ) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                events.append(json.loads(line.removeprefix("data: ")))
+    *deltas, done = events
+    assert len(deltas) > 1
+    assert {delta["type"] for delta in deltas} == {"transcript.text.delta"}
+    assert "".join(delta["delta"] for delta in deltas) == done["text"] == whole
+    assert "".join(token["token"] for token in done["logprobs"]) == whole
+    await quiet(service)
+
+
+async def test_a_stream_that_fails_says_so(http: httpx.AsyncClient, service: Service, speech: bytes) -> None:
+    answer = await post(http, b"hello", stream="true")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_audio")
+    # 25 s of mu-law, speech first, are more than the limit of 20 s.
+    samples = np.frombuffer(speech, "<i2")[::2]
+    spoken = bytes(av_mulaw(samples))
+    form = struct.pack("<HHIIHHH", 7, 1, 8_000, 8_000, 1, 8, 0)
+    header = b"RIFF\xff\xff\xff\xffWAVEfmt \x12\0\0\0" + form + b"data\xff\xff\xff\xff"
+    answer = await post(http, header + spoken + b"\xff" * (196_000 - len(spoken)), stream="true")
+    assert answer.status_code == 200
+    assert "transcript.text.delta" in answer.text
+    last = json.loads(answer.text.rstrip().rsplit("data: ", 1)[1])
+    assert last["error"]["code"] == "message_too_big"
+    assert "transcript.text.done" not in answer.text
+    await quiet(service)
+
+
+async def test_a_listener_who_leaves(http: httpx.AsyncClient, service: Service, speech: bytes) -> None:
+    """Its lane is free at once."""
+    body = as_wav(speech[:60_000] * 3)
+    async with http.stream("POST", PATH, files={"file": ("a.wav", body)}, data={"stream": "true"}) as answer:
+        await anext(answer.aiter_lines())
+    await quiet(service)
+
+
+async def test_names_and_hints_of_openai(http: httpx.AsyncClient, service: Service, wav: bytes) -> None:
+    plain = (await post(http, wav)).json()
+    fields = {
+        "model": "gpt-4o-mini-transcribe",
+        "temperature": "0",
+        "prompt": "",
+        "language": "en",
+        "keywords[]": ["egypt", "vatican"],
+        "chunking_strategy[type]": "server_vad",
+        "chunking_strategy[prefix_padding_ms]": "500",
+        "include[]": "logprobs",
+    }
+    body = (await post(http, wav, **fields)).json()
+    assert "".join(token["token"] for token in body["logprobs"]) == body["text"]
+    assert all(token["logprob"] <= 0 for token in body["logprobs"])
+    assert body["text"] != plain["text"], "the words to expect are not favoured"
+    await quiet(service)
+
+
 BAD_FORMS: dict[str, tuple[dict[str, str], int, str, str]] = {
     "unknown field": ({"temprature": "0"}, 400, "invalid_config", "unknown field temprature; known are file"),
     "unknown format": ({"response_format": "yaml"}, 400, "invalid_config", "response_format is one of json"),
-    "unknown model": ({"model": "whisper-1"}, 400, "invalid_config", "not 'whisper-1'"),
+    "unknown model": ({"model": "my-model"}, 400, "invalid_config", "not 'my-model'"),
     "unknown language": ({"language": "tlh"}, 400, "invalid_config", "not 'tlh'"),
     "lookahead that the model lacks": ({"lookahead": "5"}, 400, "invalid_config", "was trained for"),
     "lookahead that is no number": ({"lookahead": "soon"}, 400, "invalid_config", "lookahead: "),
     "text that is no JSON": ({"text": "itn"}, 400, "invalid_config", "text is a JSON object like"),
     "text that is no object": ({"text": "5"}, 400, "invalid_config", "text: "),
     "unknown detector": ({"vad": "ears"}, 400, "invalid_config", "vad.kind: "),
+    "chance": ({"temperature": "0.8"}, 400, "invalid_config", "temperature: "),
+    "a prompt in sentences": ({"prompt": "The speaker reads from a book."}, 400, "invalid_config", "prompt: "),
+    "two languages": ({"languages[]": ["en", "de"]}, 400, "invalid_config", "One language"),  # type: ignore[dict-item]
+    "speakers": ({"known_speaker_names[]": "Ann"}, 400, "invalid_config", "not told apart"),
+    "diarized_json": ({"response_format": "diarized_json"}, 400, "invalid_config", "response_format is one of json"),
+    "a stream of subtitles": ({"stream": "true", "response_format": "srt"}, 400, "invalid_config", "stream needs"),
+    "a stream or not": ({"stream": "perhaps"}, 400, "invalid_config", "true or false"),
+    "logprobs of subtitles": ({"include[]": "logprobs", "response_format": "vtt"}, 400, "invalid_config", "json"),
+    "chunks of no kind": ({"chunking_strategy": "manual"}, 400, "invalid_config", "chunking_strategy is auto"),
+    "silence in words": (
+        {"chunking_strategy[type]": "server_vad", "chunking_strategy[silence_duration_ms]": "long"},
+        400,
+        "invalid_config",
+        "Invalid type for 'chunking_strategy.silence_duration_ms'",
+    ),
     "granularity without times": ({"timestamp_granularities[]": "word"}, 400, "invalid_config", "verbose_json"),
 }
 
@@ -127,8 +216,10 @@ async def test_bad_forms(http: httpx.AsyncClient, service: Service, wav: bytes, 
     fields, status, code, said = BAD_FORMS[case]
     answer = await post(http, wav, **fields)
     assert answer.status_code == status
-    assert answer.json()["error"]["code"] == code
-    assert said in answer.json()["error"]["message"]
+    error = answer.json()["error"]
+    assert (error["code"], error["type"]) == (code, "invalid_request_error")
+    assert said in error["message"]
+    assert error["param"] is None or error["param"].split(".")[0] in "".join(fields)
     await quiet(service)
 
 

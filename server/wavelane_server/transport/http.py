@@ -1,24 +1,30 @@
 """HTTP: the models, and the transcription of a whole file through the same engine."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane_server.adapters.base import Outgoing, Reply
+from wavelane_server.adapters.openai.items import logprobs
+from wavelane_server.adapters.openai.transcriptions import Stream, Wanted, read_form
 from wavelane_server.bridge import Recognizer
-from wavelane_server.transcript_formats import FORMATS, render
+from wavelane_server.transcript_formats import render
 from wavelane_server.transcription import PIECE_BYTES, transcribe
 
 FORM_BYTES = 65_536
 """What a form may have besides its file (bytes)."""
 
-_FIELDS = ("file", "model", "language", "lookahead", "vad", "text", "response_format", "timestamp_granularities[]")
+Result = TypeVar("Result")
+
+MAX_FIELDS = 256
+"""Fields of a form; each keyword is one."""
 
 
 async def models(request: Request) -> Response:
@@ -40,27 +46,96 @@ async def models(request: Request) -> Response:
 
 
 async def transcriptions(request: Request) -> Response:
-    """``POST /v1/audio/transcriptions``: a file in, its transcript out."""
+    """``POST /v1/audio/transcriptions``: a file in, its transcript out, whole or while it is recognised."""
     recognizer = _recognizer(request)
     recognizer.admit()
-    upload = _Upload(request, recognizer)
+    async with AsyncExitStack() as stack:
+        try:
+            form = await stack.enter_async_context(
+                _Upload(request, recognizer).form(max_files=1, max_fields=MAX_FIELDS, max_part_size=FORM_BYTES)
+            )
+        except HTTPException as error:
+            raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"the form cannot be read: {error.detail}") from None
+        file, wanted = _parse(form)
+        if wanted.stream:
+            stream = Stream(wanted.logprobs)
+            pieces = _events(recognizer, file, wanted, stream)
+            stack.push_async_callback(pieces.aclose)
+            # What fails before there is any text is told by the status.
+            first = await _while_there(request, anext(pieces))
+            if first is None:
+                return Response(status_code=499)
+            return StreamingResponse(_closing(first, pieces, stack.pop_all()), media_type="text/event-stream")
+        transcript = await _while_there(request, transcribe(recognizer, wanted.values, _pieces(file)))
+        if transcript is None:
+            return Response(status_code=499)
+    body, media_type = render(transcript, wanted.form, words=wanted.words)
+    if not isinstance(body, dict):
+        return Response(body, media_type=media_type)
+    if wanted.logprobs:
+        body["logprobs"] = logprobs([word for final in transcript.finals for word in final.words])
+    return JSONResponse(body)
+
+
+async def _events(
+    recognizer: Recognizer, file: UploadFile, wanted: Wanted, stream: Stream
+) -> AsyncGenerator[bytes, None]:
+    """Server-sent events of a recording.
+
+    Raises:
+        WavelaneError: nothing was heard before it failed.
+    """
+    # Not bounded, since it holds no more than the text of the recording.
+    said: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def hear(event: Outgoing | Reply) -> None:
+        if data := stream.hear(event):
+            said.put_nowait(data)
+
+    work = asyncio.create_task(transcribe(recognizer, wanted.values, _pieces(file), hear))
+    work.add_done_callback(lambda _: said.put_nowait(b""))
+    silent = True
     try:
-        async with upload.form(max_files=1, max_fields=len(_FIELDS) + 2, max_part_size=FORM_BYTES) as form:
-            file, values, form_name, words = _parse(form)
-            work = asyncio.create_task(transcribe(recognizer, values, _pieces(file)))
-            gone = asyncio.create_task(_disconnected(request))
-            try:
-                await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    return Response(status_code=499)
-                body, media_type = render(work.result(), form_name, words=words)
-            finally:
-                work.cancel()
-                gone.cancel()
-                await asyncio.gather(work, gone, return_exceptions=True)
-    except HTTPException as error:
-        raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"the form cannot be read: {error.detail}") from None
-    return JSONResponse(body) if isinstance(body, dict) else Response(body, media_type=media_type)
+        while data := await said.get():
+            silent = False
+            yield data
+        try:
+            work.result()
+        except WavelaneError as error:
+            if silent:
+                raise
+            yield stream.failed(error)
+        else:
+            yield stream.done()
+    finally:
+        await _cancel(work)
+
+
+async def _closing(
+    first: bytes, rest: AsyncGenerator[bytes, None], stack: AsyncExitStack
+) -> AsyncGenerator[bytes, None]:
+    """All pieces; what they need is freed behind them, also when the client is gone."""
+    async with stack:
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+async def _while_there(request: Request, work: Awaitable[Result]) -> Result | None:
+    """The result; None where the client left before. Its body has been read."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        await _cancel(task, gone)
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Upload(Request):
@@ -117,38 +192,13 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _parse(form: FormData) -> tuple[UploadFile, dict[str, Any], str, bool]:
-    """File, options, response format, and whether words are wanted."""
-
-    def refuse(message: str, code: ErrorCode = ErrorCode.INVALID_CONFIG) -> WavelaneError:
-        return WavelaneError(code, message)
-
-    unknown = sorted({name for name, _ in form.multi_items()} - set(_FIELDS))
-    if unknown:
-        raise refuse(f"unknown field {', '.join(unknown)}; known are {', '.join(_FIELDS)}")
+def _parse(form: FormData) -> tuple[UploadFile, Wanted]:
+    """The file, and what is asked for."""
+    wanted = read_form((name, value) for name, value in form.multi_items() if isinstance(value, str) and name != "file")
+    strange = [name for name, value in form.multi_items() if isinstance(value, UploadFile) and name != "file"]
     file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise refuse("the form has no file: send one in the field file, with a file name", ErrorCode.INVALID_MESSAGE)
-    form_name = str(form.get("response_format", "json"))
-    if form_name not in FORMATS:
-        raise refuse(f"response_format is one of {', '.join(FORMATS)}, not {form_name!r}")
-    granularities = [str(value) for value in form.getlist("timestamp_granularities[]")]
-    if set(granularities) - {"word", "segment"}:
-        raise refuse("timestamp_granularities[] is word or segment")
-    if granularities and form_name != "verbose_json":
-        raise refuse("timestamp_granularities[] needs response_format verbose_json")
-    values: dict[str, Any] = {"encoding": "container", "channel": "mix", "channels": 1, "partials": False}
-    for name in ("model", "language"):
-        if form.get(name):
-            values[name] = str(form[name])
-    if form.get("lookahead"):
-        text = str(form["lookahead"])
-        values["lookahead"] = int(text) if text.isascii() and text.isdigit() else text
-    if form.get("vad"):
-        values["vad"] = {"kind": str(form["vad"])}
-    if form.get("text"):
-        try:
-            values["text"] = json.loads(str(form["text"]))
-        except (ValueError, RecursionError):
-            raise refuse('text is a JSON object like {"itn": true, "punctuation": true}') from None
-    return file, values, form_name, "word" in granularities
+    if strange or not isinstance(file, UploadFile):
+        raise WavelaneError(
+            ErrorCode.INVALID_MESSAGE, "the form has no file: send one in the field file, with a file name"
+        )
+    return file, wanted

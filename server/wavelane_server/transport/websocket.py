@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_server.adapters.base import Configure
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, refusal
+from wavelane_server.adapters.openai.errors import error_type
 from wavelane_server.bridge import Recognizer
 from wavelane_server.conversation import Conversation, Link, VanishedError
 from wavelane_server.transport.stream_protocol import CLOSE_TIMEOUT_S, CONNECTION, StreamProtocol
@@ -130,6 +131,8 @@ class OriginError(WavelaneError):
 
 
 def error_response(error: WavelaneError, retry_after_s: int) -> JSONResponse:
-    """An error as an HTTP answer."""
+    """An error as an HTTP answer: ours, with the members that OpenAI's clients look for."""
     answer = refusal(error, retry_after_s)
-    return JSONResponse(answer.body, 403 if isinstance(error, OriginError) else answer.status, answer.headers)
+    ours = answer.body["error"]
+    body = {"error": {**ours, "type": error_type(error.code), "param": getattr(error, "param", None)}}
+    return JSONResponse(body, 403 if isinstance(error, OriginError) else answer.status, answer.headers)
