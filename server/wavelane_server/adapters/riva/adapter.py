@@ -3,8 +3,19 @@
 from typing import Any
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import Failed, Final, Flushed, Partial, SpeechStopped
-from wavelane_server.adapters.base import Audio, Command, Configure, Fail, Flush, KeepAlive, Outgoing, Ready, Rejection
+from wavelane.events import Failed, Final, Flushed, Partial, SpeechStarted, SpeechStopped
+from wavelane_server.adapters.base import (
+    Audio,
+    Command,
+    Configure,
+    Fail,
+    Flush,
+    KeepAlive,
+    Outgoing,
+    Progress,
+    Ready,
+    Rejection,
+)
 from wavelane_server.adapters.recognition import Host
 from wavelane_server.adapters.riva.messages import (
     RequestId,
@@ -35,6 +46,8 @@ class RivaAdapter:
         self._id = ""
         self._latest: dict[int, Partial] = {}
         """The partial of each channel's utterance in progress."""
+        self._stopped: dict[int, int] = {}
+        """Where speech stopped in it (sample clock), until that is told."""
         self._answered = False
 
     def begin(self) -> list[Command]:
@@ -62,7 +75,7 @@ class RivaAdapter:
             self.warnings += asked.warnings
             self._id = message.id.value
             forced(message.runtime_config)
-            return [Configure(asked.values, once=True)]
+            return [Configure(asked.values, once=True, progress=asked.early)]
         if kind == "streaming_config":
             raise _out_of_order("streaming_config came a second time; open a new stream for other options")
         data = message.audio_content if asked.raw is None else asked.raw.take(message.audio_content)
@@ -79,10 +92,15 @@ class RivaAdapter:
             case Partial() if event.text:
                 self._latest[event.channel] = event
                 return self._partial(event, min(event.stable / len(event.text), MOST_STABLE), asked)
-            case SpeechStopped() if asked.early and event.channel in self._latest:
-                return self._partial(self._latest[event.channel], 1.0, asked)
+            case SpeechStopped():
+                self._stopped[event.channel] = event.at
+            case SpeechStarted():
+                self._stopped.pop(event.channel, None)
+            case Progress():
+                return self._early(event, asked)
             case Final():
                 self._latest.pop(event.channel, None)
+                self._stopped.pop(event.channel, None)
                 return self._final(event, asked) if event.text else []
             case Flushed():
                 return self._flushed(event, asked)
@@ -106,8 +124,15 @@ class RivaAdapter:
         )
         return self._respond(result)
 
+    def _early(self, event: Progress, asked: RivaAsked) -> list[Any]:
+        """All of the speech that stopped is recognised: unless it goes on, the utterance is over."""
+        if event.channel not in self._latest or event.at < self._stopped.get(event.channel, event.at + 1):
+            return []
+        del self._stopped[event.channel]
+        return self._partial(self._latest[event.channel], 1.0, asked)
+
     def _final(self, event: Final, asked: RivaAsked) -> list[Any]:
-        self._answered = True
+        self._answered |= event.reason == "flush"
         return self._respond(
             StreamingRecognitionResult(
                 alternatives=alternatives(event.alternatives, words=asked.word_times, language=asked.language_code),
