@@ -14,11 +14,11 @@ from support.server import Server
 
 DATA = Path(__file__).parents[1] / "data" / "examples"
 CONVERSATION = DATA / "assistant_conversation.opus"
-"""`what time is it`, said to nobody; `hey computer, what can you do`; 2.2 s later `set a timer for five minutes`."""
+"""`what time is it`, said to nobody; `hey computer, what can you do`; 1.8 s later `set a timer for five minutes`."""
 TIMER = DATA / "assistant_timer.opus"
 """`set a timer for one second`, and silence."""
 REPLY = DATA / "assistant_reply.wav"
-"""3 s of speech."""
+"""2.5 s of speech."""
 SYNTHESISER = f"{sys.executable} -c \"import sys; sys.stdout.buffer.write(open('{REPLY}', 'rb').read())\""
 HELP = "reply:   I tell the time and the date, set a timer, switch lights, add numbers, and keep your shopping list."
 LATENCY = r"latency: \d\.\d\d s from the last word to the first sample of the reply \(\d\.\d\d s to the final, .*\)"

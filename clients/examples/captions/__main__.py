@@ -48,21 +48,22 @@ class Captions:
                 self._board.show(self.lines(event))
                 if self._terminal and text:
                     print(f"{CLEAR}{GREY}{wrap(text.split())[-1]}{PLAIN}", end="", flush=True)
-            case Final(text=text) if text:
-                self.finals.append(event)
-                self.save()
+            case Final(text=text):
+                if text:
+                    self.finals.append(event)
+                    self.save()
+                    minutes, rest = divmod(seconds(event.start), 60)
+                    print(f"{CLEAR * self._terminal}[{minutes:02.0f}:{rest:04.1f}] {text}", flush=True)
                 self._board.show(self.lines())
-                minutes, rest = divmod(seconds(event.start), 60)
-                print(f"{CLEAR * self._terminal}[{minutes:02.0f}:{rest:04.1f}] {text}", flush=True)
 
     def lines(self, partial: Partial | None = None) -> list[tuple[str, str]]:
         """The last two lines, each as what is certain and what may still change. An utterance begins a new line."""
         lines = [(line, "") for final in self.finals[-CUE_LINES:] for line in wrap(final.text.split())]
-        at = 0
-        for line in wrap(partial.text.split()) if partial is not None else []:
-            certain = max(0, partial.stable - at) if partial is not None else 0
-            lines.append((line[:certain], line[certain:]))
-            at += len(line) + 1
+        if partial is not None:
+            certain = partial.stable
+            for line in wrap(partial.text.split()):
+                lines.append((line[:certain], line[certain:]))
+                certain = max(0, certain - len(line) - 1)
         return lines[-CUE_LINES:]
 
     def save(self) -> None:
@@ -108,6 +109,8 @@ async def run(arguments: argparse.Namespace) -> None:
         if arguments.port is not None:
             print(f"page: {await stack.enter_async_context(serving(board, arguments.port))}", flush=True)
         await transcribe(url, until(stop, blocks), options, Captions(board, files).event)
+    if isinstance(source, Microphone) and source.dropped:
+        print(f"{source.dropped * BLOCK_SECONDS:.1f} s of audio were lost: the server is too slow", file=sys.stderr)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
 CONVERSATIONS: dict[str, list[float | str]] = {
     # Not for the assistant; for it; into its reply.
     "assistant_conversation.opus": [
-        *(0.2, "what time is it", 0.9, "hey computer, what can you do", 1.7),
+        *(0.2, "what time is it", 0.7, "hey computer, what can you do", 1.7),
         *("set a timer for five minutes", 0.8),
     ],
     "assistant_timer.opus": [0.2, "set a timer for one second", 2.2],
@@ -52,5 +52,5 @@ if __name__ == "__main__":
             for part in parts
         ]
         write(HERE / name, np.concatenate(pieces), RATE, "libopus")
-    reply = say("This reply is long enough for somebody to speak into it.", REPLY_RATE)
+    reply = say("This reply is long enough to be interrupted.", REPLY_RATE)
     write(HERE / "assistant_reply.wav", reply, REPLY_RATE, "pcm_s16le")
