@@ -1,5 +1,6 @@
 """What the examples with a page share: a Wavelane server, one's own or a child, and a small server for the page."""
 
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +23,7 @@ async def wavelane_server(url: str | None, page_port: int) -> AsyncIterator[str]
         WavelaneError: the child does not start.
     """
     if url is not None:
-        yield url.rstrip("/").replace("ws", "http", 1) if url.startswith("ws") else url.rstrip("/")
+        yield re.sub("^ws", "http", url.rstrip("/"))
         return
     origins = f'["http://127.0.0.1:{page_port}", "http://localhost:{page_port}"]'
     async with ServerProcess(arguments=["--server-allowed-origins", origins, "--log-level", "warning"]) as server:

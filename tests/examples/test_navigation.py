@@ -74,6 +74,7 @@ def test_an_extract_that_was_cut_out_of_a_larger_map_is_read(tmp_path: Path) -> 
     town = read_town(extract)
     assert [(place.name, place.kind) for place in town.places] == [("Hill School", "school"), ("Long Street", "street")]
     assert [edge.to for edge in town.edges[1]] == [2]
+    assert town.middle == pytest.approx((1, 1.001))
     empty = tmp_path / "empty.osm"
     empty.write_text("<osm/>")
     with pytest.raises(ValueError, match="no streets"):

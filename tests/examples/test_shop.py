@@ -81,6 +81,5 @@ async def test_spoken_queries_find_what_they_name(server: Server, catalogue: Cat
         ]
 
     with_hotwords, without = await found(**hearing), await found()
-    print(with_hotwords, without)
     assert sum(with_hotwords) >= 8
     assert sum(with_hotwords) > sum(without)

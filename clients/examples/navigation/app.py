@@ -1,5 +1,6 @@
 """The page of the car, and what it asks of the car."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from examples.navigation.commands import session_options
 from examples.navigation.gazetteer import Place
 from examples.navigation.journey import AVOIDABLE, Journey
 from examples.navigation.tunnel import Tunnel
+from wavelane_client.transport import API_KEY
 
 LONGEST_TUNNEL = 30.0
 """Seconds; the page keeps its last 60 s of speech."""
@@ -31,7 +33,8 @@ def make_app(journey: Journey, server: str, tunnel: Tunnel) -> Starlette:
     async def town(_: Request) -> JSONResponse:
         shapes = [{"class": kind, "name": name, "points": points} for kind, name, points in journey.town.shapes]
         places = [_place(place) for place in journey.town.places if place.kind != "street"]
-        return JSONResponse({"server": f"http://127.0.0.1:{tunnel.port}", "shapes": shapes, "places": places})
+        server_here = {"server": f"http://127.0.0.1:{tunnel.port}", "apiKey": os.environ.get(API_KEY)}
+        return JSONResponse({**server_here, "shapes": shapes, "places": places})
 
     async def state(_: Request) -> JSONResponse:
         return JSONResponse(_state(journey))

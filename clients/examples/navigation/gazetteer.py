@@ -66,6 +66,12 @@ class Town:
     shapes: list[tuple[str, str, list[Position]]] = field(default_factory=list)
     """For the picture: class, name and points of each way."""
 
+    @property
+    def middle(self) -> Position:
+        """The mean of all crossings and bends."""
+        latitudes, longitudes = zip(*(self.nodes[node] for node in self.edges), strict=True)
+        return sum(latitudes) / len(self.edges), sum(longitudes) / len(self.edges)
+
     def around(self, position: Position, count: int) -> list[Place]:
         """The nearest places, one for each name."""
         found: dict[str, Place] = {}

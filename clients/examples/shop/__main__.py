@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from starlette.staticfiles import StaticFiles
 
 from examples.hosting import serve_page, wavelane_server
 from examples.shop.search import Catalogue, Product
-from wavelane.errors import WavelaneError
+from wavelane_client import DEFAULT_URL, WavelaneError
+from wavelane_client.transport import API_KEY
 
 HERE = Path(__file__).parent
 BOOST = 3
@@ -35,7 +37,9 @@ def make_app(catalogue: Catalogue, server: str) -> Starlette:
     """The page, and what it asks of the shop."""
 
     async def setup(_: Request) -> JSONResponse:
-        return JSONResponse({"server": server, "options": session_options(catalogue)})
+        return JSONResponse(
+            {"server": server, "apiKey": os.environ.get(API_KEY), "options": session_options(catalogue)}
+        )
 
     async def search(request: Request) -> JSONResponse:
         return JSONResponse([asdict(product) for product in catalogue.find(request.query_params.get("q", ""))])
@@ -45,7 +49,7 @@ def make_app(catalogue: Catalogue, server: str) -> Starlette:
 
 
 @click.command()
-@click.option("--server", help="HTTP address of a Wavelane server that runs already; without it, one is started.")
+@click.option("--url", help=f"Of a running server, as {DEFAULT_URL}; without it one is started.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8091, show_default=True, help="Of the page.")
 @click.option(
     "--catalogue",
@@ -53,18 +57,18 @@ def make_app(catalogue: Catalogue, server: str) -> Starlette:
     default=HERE / "catalogue.json",
     help="Products as JSON, with the fields of the one that is used otherwise.",
 )
-def main(server: str | None, port: int, catalogue: Path) -> None:
+def main(url: str | None, port: int, catalogue: Path) -> None:
     """Search a shop by voice."""
     try:
         products = [Product(**product) for product in json.loads(catalogue.read_text(encoding="utf-8"))]
-        asyncio.run(_run(server, port, Catalogue(products)))
+        asyncio.run(_run(url, port, Catalogue(products)))
     except (WavelaneError, OSError, ValueError, TypeError) as error:
         raise click.ClickException(str(error)) from None
 
 
-async def _run(server: str | None, port: int, catalogue: Catalogue) -> None:
-    async with wavelane_server(server, port) as url:
-        await serve_page(make_app(catalogue, url), port)
+async def _run(url: str | None, port: int, catalogue: Catalogue) -> None:
+    async with wavelane_server(url, port) as server:
+        await serve_page(make_app(catalogue, server), port)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ async function talk() {
   try {
     const options = await (await fetch("options")).json();
     const microphone = await Microphone.open();
-    stream = new Stream(town.server, { ...options, sample_rate: microphone.sampleRate }, { retries: Infinity });
+    const connecting = { apiKey: town.apiKey ?? undefined, retries: Infinity };
+    stream = new Stream(town.server, { ...options, sample_rate: microphone.sampleRate }, connecting);
     listen(stream);
     await microphone.start(({ samples }) => stream.send(samples));
     stop = async () => {

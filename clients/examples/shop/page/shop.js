@@ -1,6 +1,6 @@
 // What is said goes into the search field while it is said, and what the field holds is searched.
 const at = (id) => document.getElementById(id);
-const { server, options } = await (await fetch("setup")).json();
+const { server, apiKey, options } = await (await fetch("setup")).json();
 // The client comes from the server, so that both are of the same release.
 const { Microphone, Stream, WavelaneError, describeMicrophoneError } = await import(`${server}/client/index.js`);
 
@@ -18,7 +18,8 @@ async function talk() {
   at("talk").textContent = "Stop";
   try {
     const microphone = await Microphone.open();
-    const stream = new Stream(server, { ...options, sample_rate: microphone.sampleRate });
+    const session = { ...options, sample_rate: microphone.sampleRate };
+    const stream = new Stream(server, session, { apiKey: apiKey ?? undefined });
     stream.on("ready", () => status("Listening"));
     stream.on("interrupted", ({ error }) => status(`${error.message} What you say is kept.`));
     stream.on("partial", ({ text }) => text && hear(text, true));
