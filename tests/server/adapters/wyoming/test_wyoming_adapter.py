@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +86,7 @@ def test_samples_of_32_bits_are_the_same_however_they_are_cut(data: bytes, cuts:
     listener = adapter()
     listener.receive(Event("audio-start", wide))
     found = b""
-    chunks = [data[at:end] for at, end in zip(bounds, bounds[1:], strict=False)]
+    chunks = [data[at:end] for at, end in pairwise(bounds)]
     for message in [*(Event("audio-chunk", wide, chunk) for chunk in chunks), Event("audio-stop", {})]:
         found += b"".join(command.data for command in listener.receive(message) if isinstance(command, Audio))
     whole = len(data) - len(data) % 4
@@ -107,7 +109,7 @@ def test_the_chunks_together_are_the_transcript(said: list[list[str]], rng: rand
     messages += listener.send(event("Closed", received=0))
     (start, _), *chunks, (name, transcript), (stop, _) = map(write, messages)
     assert (start, name, stop) == ("transcript-start", "transcript", "transcript-stop")
-    assert transcript["text"] == "".join(data["text"] for _, data in chunks) == " ".join(sum(said, []))
+    assert transcript["text"] == "".join(data["text"] for _, data in chunks) == " ".join(chain(*said))
 
 
 JSON = st.recursive(
@@ -129,12 +131,8 @@ def test_anything_is_commands(messages: list[Event]) -> None:
 
 @given(st.binary(max_size=64) | JSON.map(repr).map(str.encode), st.binary(max_size=64))
 def test_any_bytes_are_an_event_or_an_error(line: bytes, data: bytes) -> None:
-    try:
-        found = with_body(parse_header(line, LIMIT), data, b"")
-    except WavelaneError as error:
-        assert error.code in (ErrorCode.INVALID_MESSAGE, ErrorCode.MESSAGE_TOO_BIG)
-    else:
-        encode(found)
+    with suppress(WavelaneError):
+        encode(with_body(parse_header(line, LIMIT), data, b""))
 
 
 @given(st.integers(0, 2**32))
