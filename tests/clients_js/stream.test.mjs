@@ -1,66 +1,15 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { Stream, connect } from "../../server/wavelane_server/web/client/index.js";
-
-/** A WebSocket whose server is the test. */
-class FakeSocket {
-  static all = [];
-  static get last() {
-    return FakeSocket.all.at(-1);
-  }
-  readyState = 0;
-  bufferedAmount = 0;
-  sent = [];
-  constructor(url, protocols) {
-    Object.assign(this, { url, protocols });
-    FakeSocket.all.push(this);
-  }
-  send(data) {
-    this.sent.push(data);
-  }
-  close() {
-    this.readyState = 3;
-  }
-  open() {
-    this.readyState = 1;
-    this.onopen();
-  }
-  say(message) {
-    this.onmessage({ data: JSON.stringify(message) });
-  }
-  break(code = 1006) {
-    this.readyState = 3;
-    this.onclose({ code });
-  }
-  begin() {
-    this.open();
-    this.say(READY);
-  }
-  get controls() {
-    return this.sent.filter((data) => typeof data === "string").map((data) => JSON.parse(data));
-  }
-  /** Every second of audio by its value. */
-  get audio() {
-    return this.sent.filter((data) => typeof data !== "string").flatMap((bytes) => [...new Set(bytes)]);
-  }
-}
+import { FakeSocket, READY, begin, tick } from "./fake_socket.mjs";
 
 const RATE = 1000;
-const READY = { type: "ready", session: "s", clock_rate: 16000, config: {}, model: {} };
 const final = (start, end) => ({
   type: "final", channel: 0, utterance: 0, alternatives: [{ text: "x", confidence: 1, words: [] }], start, end, processed: end, lag_ms: 0, reason: "silence",
 });
 const partial = (start, processed) => ({ type: "partial", channel: 0, utterance: 0, text: "a", stable: 0, words: [], start, processed, lag_ms: 0 });
 const settled = () => new Promise((resolve) => setImmediate(resolve));
-let time = 0;
-const tick = (ms) => {
-  for (let left = ms; left > 0; left -= 250) {
-    time += Math.min(250, left);
-    mock.timers.tick(Math.min(250, left));
-  }
-};
-
-function begin(options = {}, connecting = {}) {
+function start(options = {}, connecting = {}) {
   const stream = new Stream("ws://x", { encoding: "mulaw", sample_rate: RATE, lookahead: 6, ...options }, { keepSeconds: 30, WebSocket: FakeSocket, ...connecting });
   const events = [];
   const reading = (async () => {
@@ -73,18 +22,10 @@ function begin(options = {}, connecting = {}) {
   return { stream, events, reading, send, speak, of: (type) => events.filter((event) => event.type === type) };
 }
 
-beforeEach(() => {
-  mock.reset();
-  mock.timers.reset();
-  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
-  mock.method(performance, "now", () => time);
-  mock.method(globalThis, "fetch", () => Promise.reject(new TypeError("nothing there")));
-  FakeSocket.all = [];
-  time = 0;
-});
+beforeEach(() => begin());
 
 test("configures once, holds audio until ready, ends when the audio ends", async () => {
-  const { stream, send, events, reading } = begin();
+  const { stream, send, events, reading } = start();
   assert.equal(FakeSocket.last.url, "ws://x/v1/stream");
   FakeSocket.last.open();
   send(1, 2);
@@ -101,7 +42,7 @@ test("configures once, holds audio until ready, ends when the audio ends", async
 });
 
 test("sends no more than the socket takes, and tells when there is room", async () => {
-  const { stream, send } = begin();
+  const { stream, send } = start();
   FakeSocket.last.begin();
   FakeSocket.last.bufferedAmount = 1 << 20;
   send(1, 2);
@@ -117,7 +58,7 @@ test("sends no more than the socket takes, and tells when there is room", async 
 });
 
 test("after an interruption the open utterance is sent again, with what was spoken meanwhile", async () => {
-  const { speak, of, events } = begin();
+  const { speak, of, events } = start();
   FakeSocket.last.begin();
   speak(0, 1, 2, 3);
   FakeSocket.last.say(final(0, 2 * 16000));
@@ -138,7 +79,7 @@ test("after an interruption the open utterance is sent again, with what was spok
 
 test("in silence only the last seconds are sent again, in a long utterance all of it", () => {
   for (const [open, from] of [[false, 10], [true, 1]]) {
-    const { stream, speak } = begin();
+    const { stream, speak } = start();
     FakeSocket.last.begin();
     speak(...Array(4).keys());
     if (open) FakeSocket.last.say({ type: "speech_started", channel: 0, at: 3 * 16000 });
@@ -155,7 +96,7 @@ test("in silence only the last seconds are sent again, in a long utterance all o
 });
 
 test("audio faster than real time is kept until it has its final, whatever the silence", () => {
-  const { send } = begin();
+  const { send } = start();
   FakeSocket.last.begin();
   send(...Array(100).keys());
   FakeSocket.last.say(final(0, 2 * 16000));
@@ -166,7 +107,7 @@ test("audio faster than real time is kept until it has its final, whatever the s
 });
 
 test("an interruption longer than the memory is told as a gap", async () => {
-  const { send, of } = begin();
+  const { send, of } = start();
   FakeSocket.last.begin();
   FakeSocket.last.break();
   send(...Array(33).keys());
@@ -176,8 +117,34 @@ test("an interruption longer than the memory is told as a gap", async () => {
   assert.deepEqual(of("gap"), [{ type: "gap", start: 0, end: 3 * 16000 }]);
 });
 
+test("what was sent and is unfinished is lost too, and told, when an interruption takes too long", async () => {
+  const { speak, send, of } = start();
+  FakeSocket.last.begin();
+  speak(0, 1, 2, 3, 4);
+  FakeSocket.last.say(partial(0, 80000));
+  FakeSocket.last.break();
+  send(...Array(33).keys());
+  tick(1000);
+  FakeSocket.last.begin();
+  await settled();
+  assert.deepEqual(of("gap"), [{ type: "gap", start: 0, end: 3 * 16000 }]);
+});
+
+test("however much was unfinished, a short interruption costs nothing", async () => {
+  const { send, of } = start();
+  FakeSocket.last.begin();
+  send(...Array(100).keys());
+  FakeSocket.last.break();
+  send(...Array(20).keys());
+  tick(1000);
+  FakeSocket.last.begin();
+  await settled();
+  assert.equal(FakeSocket.last.audio.length, 120);
+  assert.deepEqual(of("gap"), []);
+});
+
 test("tries again with growing pauses, at once when the network is back", async () => {
-  const { stream, of } = begin({}, { retries: Infinity });
+  const { stream, of } = start({}, { retries: Infinity });
   for (let attempt = 0; attempt < 5; attempt += 1) {
     FakeSocket.last.break();
     await settled();
@@ -195,7 +162,7 @@ test("tries again with growing pauses, at once when the network is back", async 
 });
 
 test("a refusal that would come again ends it with the server's words", async () => {
-  const { stream, reading } = begin();
+  const { stream, reading } = start();
   FakeSocket.last.open();
   FakeSocket.last.say({ type: "error", code: "invalid_config", message: "no such lookahead", fatal: false });
   const told = { name: "WavelaneError", code: "invalid_config", message: "No such lookahead.", temporary: false };
@@ -207,7 +174,7 @@ test("a refusal that would come again ends it with the server's words", async ()
 });
 
 test("finals after a fatal error are told, and the error with the interruption", async () => {
-  const { events } = begin();
+  const { events } = start();
   FakeSocket.last.begin();
   FakeSocket.last.say({ type: "error", code: "shutting_down", message: "draining", fatal: true });
   FakeSocket.last.say(final(0, 16000));
@@ -218,7 +185,7 @@ test("finals after a fatal error are told, and the error with the interruption",
 });
 
 test("one that never gets further is given up, one that does is not", async () => {
-  const { stream } = begin({}, { retries: 6 });
+  const { stream } = start({}, { retries: 6 });
   for (let attempt = 0; attempt < 10; attempt += 1) {
     FakeSocket.last.begin();
     void stream.send(new Uint8Array(RATE));
@@ -237,7 +204,7 @@ test("one that never gets further is given up, one that does is not", async () =
 });
 
 test("a dead connection is probed, then replaced", async () => {
-  const { of } = begin();
+  const { of } = start();
   FakeSocket.last.begin();
   tick(9_000);
   assert.deepEqual(FakeSocket.last.controls.at(-1), { type: "reconfigure" });
@@ -252,7 +219,7 @@ test("a dead connection is probed, then replaced", async () => {
 });
 
 test("keeps the session alive while there is nothing to send", () => {
-  begin();
+  start();
   FakeSocket.last.begin();
   for (let second = 0; second < 60; second += 1) {
     tick(1000);
@@ -262,7 +229,7 @@ test("keeps the session alive while there is nothing to send", () => {
 });
 
 test("a change goes to this session and to the next ones", () => {
-  const { stream } = begin();
+  const { stream } = start();
   stream.reconfigure({ language: "de" });
   FakeSocket.last.open();
   assert.equal(FakeSocket.last.controls[0].language, "de", "before the session it is part of its configuration");
@@ -276,7 +243,7 @@ test("a change goes to this session and to the next ones", () => {
 });
 
 test("a flush has its place in the audio, and is asked again if it was not answered", () => {
-  const { stream, send } = begin();
+  const { stream, send } = start();
   send(1);
   stream.flush();
   send(2);
@@ -295,7 +262,7 @@ test("a flush has its place in the audio, and is asked again if it was not answe
 });
 
 test("corrections are of this session's finals", () => {
-  const { stream, send } = begin();
+  const { stream, send } = start();
   FakeSocket.last.begin();
   send(1, 2);
   const correction = { utterance: 0, was: "x", should_be: "y" };
@@ -311,7 +278,7 @@ test("corrections are of this session's finals", () => {
 });
 
 test("a stop during an interruption still sends what was spoken", async () => {
-  const { stream, send } = begin();
+  const { stream, send } = start();
   FakeSocket.last.begin();
   FakeSocket.last.break();
   send(1);
@@ -325,7 +292,7 @@ test("a stop during an interruption still sends what was spoken", async () => {
 });
 
 test("abort closes and comes to rest", async () => {
-  const { stream, reading } = begin();
+  const { stream, reading } = start();
   FakeSocket.last.open();
   const socket = FakeSocket.last;
   stream.abort();
@@ -338,7 +305,7 @@ test("abort closes and comes to rest", async () => {
 });
 
 test("something that is not Wavelane is told so", async () => {
-  const { stream } = begin();
+  const { stream } = start();
   FakeSocket.last.open();
   FakeSocket.last.onmessage({ data: "hello" });
   await assert.rejects(stream.done, /not JSON/);
@@ -348,7 +315,7 @@ test("what the handshake keeps secret is asked over HTTP, with the key", async (
   const answers = { "http://x/readyz": new Response("{}"), "http://x/v1/models": Response.json({ error: { code: "unauthenticated", message: "unknown key" } }, { status: 401 }) };
   const asked = [];
   mock.method(globalThis, "fetch", async (url, { headers }) => (asked.push([url.href, headers]), answers[url.href]));
-  const { stream } = begin({}, { apiKey: "k1" });
+  const { stream } = start({}, { apiKey: "k1" });
   assert.deepEqual(FakeSocket.last.protocols, ["wavelane", "token.k1"]);
   FakeSocket.last.break();
   await assert.rejects(stream.done, { code: "unauthenticated", message: "Unknown key." });
@@ -357,7 +324,7 @@ test("what the handshake keeps secret is asked over HTTP, with the key", async (
 
 test("a server that is not ready says why, and is tried again", async () => {
   mock.method(globalThis, "fetch", async () => Response.json({ status: "loading", reason: "the model is loading" }, { status: 503 }));
-  const { of } = begin();
+  const { of } = start();
   FakeSocket.last.break();
   await settled();
   assert.equal(of("interrupted")[0].error.message, "The server is not ready: The model is loading.");

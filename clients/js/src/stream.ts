@@ -28,7 +28,7 @@ export interface Connecting {
   apiKey?: string | undefined;
   /** Connections that may fail in a row, or get no further, before the stream gives up; 10, which is a minute. */
   retries?: number | undefined;
-  /** Audio that outlives an interruption (s); 60. What an utterance in progress needs is kept on top. */
+  /** Audio that an interruption may take (s), 60; what was unfinished when it began is kept on top. */
   keepSeconds?: number | undefined;
   /** The WebSocket to use, for Node 20: that of the package `ws`. */
   WebSocket?: (new (url: string, protocols: string[]) => Socket) | undefined;
@@ -58,7 +58,7 @@ export class Stream implements AsyncIterable<StreamEvent> {
   ready: EventOf<"ready"> | null = null;
   /** Resolves when the last event was told; rejects with the `WavelaneError` that ended the stream. */
   readonly done: Promise<void>;
-  /** Audio that outlives an interruption (s). */
+  /** Audio that an interruption may take (s). */
   readonly keepSeconds: number;
 
   #address: protocol.Address;
@@ -321,7 +321,7 @@ export class Stream implements AsyncIterable<StreamEvent> {
     if (wasLive) {
       this.#forget();
       this.#backlog.rewind(); // from here on, audio that falls out is lost and is counted
-      this.#limit = Math.max(this.keepSeconds, this.#backlog.kept);
+      this.#limit = this.#backlog.kept + this.keepSeconds;
     }
     let error = explainClose(code, failure, wasLive);
     const attempt = this.#attempt;

@@ -56,8 +56,8 @@ function schedule() {
 function render() {
   scheduled = false;
   figures.now = performance.now();
-  figures.waiting = stream && state.retry ? stream.waiting : 0;
   figures.capacity = stream?.keepSeconds ?? 0;
+  figures.waiting = stream && state.retry ? Math.min(stream.waiting, figures.capacity) : 0;
   view.render(state, figures);
   measure();
 }

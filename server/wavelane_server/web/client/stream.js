@@ -27,7 +27,7 @@ export class Stream {
     ready = null;
     /** Resolves when the last event was told; rejects with the `WavelaneError` that ended the stream. */
     done;
-    /** Audio that outlives an interruption (s). */
+    /** Audio that an interruption may take (s). */
     keepSeconds;
     #address;
     #options;
@@ -294,7 +294,7 @@ export class Stream {
         if (wasLive) {
             this.#forget();
             this.#backlog.rewind(); // from here on, audio that falls out is lost and is counted
-            this.#limit = Math.max(this.keepSeconds, this.#backlog.kept);
+            this.#limit = this.#backlog.kept + this.keepSeconds;
         }
         let error = explainClose(code, failure, wasLive);
         const attempt = this.#attempt;
