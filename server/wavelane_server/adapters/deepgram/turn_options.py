@@ -24,11 +24,13 @@ TURNS: Mapping[str, Use] = {
 }
 """What becomes of each parameter."""
 
-DECAY_MS = 500
+DECAY_MS = 600 / -math.log(1 - 0.7)
 """How fast more speech becomes improbable in silence (ms): after 600 ms, the usual silence at the end of an utterance,
 the confidence that the turn is over is 0.7, Deepgram's usual threshold."""
 
-BOUNDS = {"eager_eot_threshold": (0.3, 0.9), "eot_threshold": (0.5, 1.0), "eot_timeout_ms": (500, 60_000)}
+BOUNDS = {"eager_eot_threshold": (0.3, 0.9), "eot_threshold": (0.5, 1.0)}
+TIMEOUT = "eot_timeout_ms"
+TIMEOUT_BOUNDS = (500, 60_000)
 
 
 def confidence(silence: int) -> float:
@@ -42,7 +44,7 @@ class Thresholds:
 
     eager_eot_threshold: float | None = None
     eot_threshold: float = 0.7
-    eot_timeout_ms: float = 5_000
+    eot_timeout_ms: int = 5_000
 
     @property
     def trigger(self) -> Literal["model", "timeout"]:
@@ -150,7 +152,8 @@ def turn_options(items: Iterable[tuple[str, str]]) -> TurnOptions:
     name = query.text("model")
     if name is None:
         raise refuse(f"model: required; {ENGLISH}, {MULTILINGUAL}, or the name of this server's model")
-    given = {name: query.number(name, *bounds) for name, bounds in BOUNDS.items()}
+    given: dict[str, Any] = {name: query.number(name, *bounds) for name, bounds in BOUNDS.items()}
+    given[TIMEOUT] = query.integer(TIMEOUT, *TIMEOUT_BOUNDS)
     options = TurnOptions(
         audio={**audio(query), **model(name)},
         english=name == ENGLISH,
@@ -166,13 +169,14 @@ def turn_options(items: Iterable[tuple[str, str]]) -> TurnOptions:
     return options
 
 
-def _thresholds(values: object) -> dict[str, float]:
-    if not isinstance(values, dict) or set(values) - set(BOUNDS):
-        raise refuse(f"thresholds has any of {', '.join(BOUNDS)}")
+def _thresholds(values: object) -> dict[str, Any]:
+    if not isinstance(values, dict) or set(values) - {*BOUNDS, TIMEOUT}:
+        raise refuse(f"thresholds has any of {', '.join(BOUNDS)}, {TIMEOUT}")
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
-        low, high = BOUNDS[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        low, high = BOUNDS.get(name, TIMEOUT_BOUNDS)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not low <= value <= high or (name == TIMEOUT and value % 1):
             raise refuse(f"{name}: a number from {low:g} to {high:g}, not {str(value)[:64]}")
     return given
 
