@@ -100,6 +100,8 @@ class Assistant:
                 case Partial(text=text) if text and sys.stdout.isatty():
                     show(f"\033[K\033[90m{text}\033[0m", end="\r")
                 case Final():
+                    if sys.stdout.isatty():
+                        show("\033[K", end="")
                     self.turn(event)
                 case Flushed() | Closed():
                     self.pressed = False

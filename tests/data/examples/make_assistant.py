@@ -14,8 +14,7 @@ Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
 CONVERSATIONS: dict[str, list[float | str]] = {
     # Not for the assistant; for it; into its reply.
     "assistant_conversation.opus": [
-        *(0.2, "what time is it", 0.7, "hey computer, what can you do", 1.7),
-        *("set a timer for five minutes", 0.8),
+        *(0.2, "stop the timer", 0.7, "hey computer, set a timer for five minutes", 1.8, "stop the timer", 0.8),
     ],
     "assistant_timer.opus": [0.2, "set a timer for one second", 2.2],
 }
