@@ -150,7 +150,9 @@ class AssemblyAIAdapter:
                 f"{', '.join(fixed)}: cannot change while a session runs; only {', '.join(sorted(MUTABLE))} can",
             )
         parameters = self._parameters.updated(effective)
-        yield Reconfigure(parameters.mutable())
+        before = self._parameters.mutable()
+        if changes := {name: value for name, value in parameters.mutable().items() if value != before.get(name)}:
+            yield Reconfigure(changes)
         self._parameters = parameters
         for name in warned:
             if name not in self._warned:

@@ -49,6 +49,9 @@ REFUSED: Mapping[str, str] = {
 }
 """Cannot take effect, and who asks relies on them."""
 
+ALWAYS: Mapping[str, str] = {"continuous_partials": "partial turns come as soon as there are words"}
+"""What is so in any case, and accepted with a ``Warning`` where it is turned off."""
+
 _CREDENTIALS = ("token",)
 _OFF = ("false", "False", False, None)
 
@@ -59,11 +62,11 @@ def _listed(value: object) -> object:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
-            return [value]
+            return [value] if value else []
     return value
 
 
-Texts = Annotated[list[str], BeforeValidator(_listed)]
+Texts = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], BeforeValidator(_listed)]
 
 
 class Parameters(BaseModel):
@@ -78,7 +81,6 @@ class Parameters(BaseModel):
     """Any: the name says only whether all turns are formatted (:data:`FORMATTING_MODELS`)."""
     format_turns: bool = False
     formatted_finals: bool = True
-    continuous_partials: bool = True
     include_partial_turns: bool = True
     keyterms_prompt: Texts = []
     language_code: str | None = None
@@ -99,7 +101,7 @@ class Parameters(BaseModel):
     @property
     def formatted(self) -> bool:
         """Turns are written with punctuation, capitals and figures."""
-        return self.format_turns or self.formats_always
+        return self.format_turns or (self.formats_always and self.formatted_finals)
 
     @property
     def silence_ms(self) -> int:
@@ -161,7 +163,7 @@ class Parameters(BaseModel):
         values["text"] = {"itn": formatted, "punctuation": formatted, "capitals": formatted}
         values["text"]["profanity"] = "mask" if self.filter_profanity else "keep"
         language = self.language_codes[0] if self.language_codes else self.language_code
-        if language is not None:
+        if language:
             values["language"] = language
         values["hotwords"] = self.keyterms_prompt
         return values
@@ -176,7 +178,6 @@ MUTABLE = frozenset(
         "min_turn_silence",
         "max_turn_silence",
         "filter_profanity",
-        "continuous_partials",
     )
 )
 """What ``UpdateConfiguration`` may change."""
@@ -203,8 +204,8 @@ def sorted_out(values: Iterable[tuple[str, object]]) -> tuple[dict[str, object],
         if name in REFUSED:
             if value not in _OFF:
                 raise _invalid(f"{given}: cannot take effect here, {REFUSED[name]}; leave it out")
-        elif name in WARNED:
-            if value not in _OFF:
+        elif name in WARNED or name in ALWAYS:
+            if (value in _OFF) == (name in ALWAYS):
                 warned.append(name)
         elif name not in Parameters.model_fields:
             raise _invalid(f"{given[:64]}: unknown parameter")
@@ -231,7 +232,7 @@ def _check_encoding(encoding: object) -> None:
 
 def warning(name: str) -> str:
     """The sentence for a parameter of no effect."""
-    return f"{name} has no effect here: {WARNED[name]}"
+    return f"{name} has no effect here: {WARNED.get(name) or ALWAYS[name]}"
 
 
 def _invalid(message: str) -> WavelaneError:

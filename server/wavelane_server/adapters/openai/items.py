@@ -110,6 +110,7 @@ class Items:
         """Everything up to a commit, or to the clearing of the buffer, is known."""
         if not self._flushes.popleft():
             self._item = None
+            self._ended_at = event.at
             self._say("input_audio_buffer.cleared")
             self._go_on(event.at)
         else:

@@ -77,7 +77,7 @@ class Transcription(_Fields):
     language: str | None = None
     languages: Annotated[list[str], Field(min_length=1)] | None = None
     prompt: str | None = None
-    keywords: list[str] | None = None
+    keywords: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = None
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
