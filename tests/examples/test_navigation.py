@@ -104,7 +104,7 @@ def test_a_oneway_street_is_driven_one_way(town: Town) -> None:
 
 
 def test_commands_change_the_car(journey: Journey) -> None:
-    assert journey.obey("navigate", {"place": "harbour hotel"}).startswith("To Harbour Hotel: 0.9 km")
+    assert journey.obey("navigate", {"place": "harbour hotel"}).startswith("To Harbour Hotel: 1.0 km")
     assert journey.obey("add_stop", {"nearest": "petrol station"}).startswith("With a stop at Northgate Fuel")
     assert [goal.name for goal in journey.goals] == ["Northgate Fuel", "Harbour Hotel"]
     through = journey.route

@@ -59,7 +59,7 @@ async def test_the_map_follows_what_is_spoken_and_no_command_is_lost_in_a_tunnel
     assert any(text.startswith("navigate to") for kind, text in seen if kind == "partial"), seen
     assert ["named", "Golden Anchor"] in seen[: seen.index(["final", "navigate to the golden anchor"])], seen
     await expect(view.locator("#map .goal")).to_have_text("Golden Anchor")
-    await expect(view.locator("#answer")).to_have_text("To Golden Anchor: 1.3 km, 2 min.")
+    await expect(view.locator("#answer")).to_have_text("To Golden Anchor: 1.4 km, 2 min.")
     assert len(str(await view.locator("#route").get_attribute("points")).split()) > 5
 
     await view.get_by_role("button", name="Cut the network").click()
@@ -71,7 +71,7 @@ async def test_the_map_follows_what_is_spoken_and_no_command_is_lost_in_a_tunnel
     await expect(log).to_have_count(3)
     said = await log.evaluate_all("(entries) => entries.map((entry) => entry.dataset.intent)")
     assert said == ["climate", "add_stop", "navigate"]
-    await expect(view.locator("#goals")).to_have_text(re.compile("^Riverside Charging → Golden Anchor, 2.7 km"))
+    await expect(view.locator("#goals")).to_have_text(re.compile("^Riverside Charging → Golden Anchor, 2.8 km"))
     await expect(view.locator("#climate")).to_have_text("21 °C")
 
     # Elsewhere, other names may be said.

@@ -86,7 +86,9 @@ def _state(journey: Journey) -> dict[str, Any]:
     return {
         "car": journey.position,
         "goals": [_place(goal) for goal in journey.goals],
-        "route": None if route is None else {"points": route.points, "metres": route.metres, "seconds": route.seconds},
+        "route": None
+        if route is None
+        else {"points": route.points, "metres": journey.metres, "seconds": route.seconds},
         "avoid": [AVOIDABLE.get(road, road) for road in journey.avoid],
         "temperature": journey.temperature,
         "devices": journey.devices,

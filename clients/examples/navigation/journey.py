@@ -41,6 +41,11 @@ class Journey:
         """The places whose names may be said, nearest first."""
         return self.town.around(self.position, self.names)
 
+    @property
+    def metres(self) -> float:
+        """To go to the last goal; 0 without one."""
+        return 0.0 if self.route is None else distance(self.position, self.route.points[0]) + self.route.metres
+
     def move(self, position: Position) -> None:
         """The car is somewhere else."""
         self.position, self.heading = position, None
@@ -104,7 +109,7 @@ class Journey:
             self.goals = before
             self._find()
             return f"{what}: there is no way that avoids {self._avoided()}."
-        return f"{what}: {self.route.metres / 1000:.1f} km, {max(1, round(self.route.seconds / 60))} min."
+        return f"{what}: {self.metres / 1000:.1f} km, {max(1, round(self.route.seconds / 60))} min."
 
     def _avoid(self, slots: Mapping[str, str]) -> str:
         if (road := slots["road"]) not in self.avoid:
