@@ -358,4 +358,13 @@ test("what can't work is refused at once", () => {
   assert.throws(() => new Stream("nowhere", {}, { WebSocket: FakeSocket }), { code: "invalid_config" });
   assert.throws(() => new Stream("ws://x", {}, { WebSocket: FakeSocket, apiKey: "a b" }), { code: "invalid_config" });
   assert.equal(FakeSocket.all.length, 0);
+  const { stream } = start();
+  assert.throws(() => stream.send(new Blob(["x"])), { code: "invalid_config" });
+  const { WebSocket } = globalThis;
+  globalThis.WebSocket = undefined;
+  try {
+    assert.throws(() => new Stream("ws://x"), { code: "invalid_config", message: /the package ws/ });
+  } finally {
+    globalThis.WebSocket = WebSocket;
+  }
 });

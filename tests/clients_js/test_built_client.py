@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import wavelane
 from support.node import run_node_tests
 
 HERE = Path(__file__).parent
@@ -25,6 +26,10 @@ def test_the_pages_modules_are_built_of_these_sources() -> None:
     advice = "run `make js` and commit server/wavelane_server/web/client"
     assert recorded["sources"] == checksums(SOURCES), f"the sources of the client changed: {advice}"
     assert recorded["built"] == built, f"the built client was edited by hand: {advice}"
+
+
+def test_it_has_the_version_of_its_server() -> None:
+    assert json.loads((SOURCES.parent / "package.json").read_text())["version"] == wavelane.__version__
 
 
 def test_the_modules_pass_their_tests() -> None:

@@ -34,7 +34,7 @@ export interface Connecting {
   WebSocket?: (new (url: string, protocols: string[]) => Socket) | undefined;
 }
 
-/** What `send` takes: bytes in the session's encoding, cut anywhere. */
+/** What `send` takes: bytes in the session's encoding, cut anywhere; of a container also a Blob. */
 export type Audio = ArrayBuffer | ArrayBufferView | Blob;
 
 /** Audio that may wait inside the socket (bytes); beyond it, it waits here, where it can be sent again. */
@@ -156,6 +156,9 @@ export class Stream implements AsyncIterable<StreamEvent> {
       const refused = new Deferred();
       refused.reject(this.#over?.error ?? OVER);
       return refused.promise;
+    }
+    if (audio instanceof Blob && this.#options.encoding !== "container") {
+      throw new WavelaneError("invalid_config", "A Blob is for the encoding “container”: give raw audio as bytes");
     }
     this.#backlog.append(audio instanceof Blob ? audio : bytesOf(audio));
     this.#pump();

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { openAsBlob } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { connect as dial, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -12,11 +14,11 @@ import { Stream, connect } from "../../../server/wavelane_server/web/client/inde
 
 const URL_ = process.env.TEST_SERVER;
 const SPEECH = fileURLToPath(new URL("../../data/speech/commands.flac", import.meta.url));
-const EXAMPLE = fileURLToPath(new URL("../../../clients/js/examples/stt_from_file.mjs", import.meta.url));
+const PACKAGE = fileURLToPath(new URL("../../../clients/js/", import.meta.url));
+const BUILT = fileURLToPath(new URL("../../../server/wavelane_server/web/client/", import.meta.url));
 const PCM = await readFile(process.env.TEST_SPEECH);
 // Node has a WebSocket of its own from version 22 on.
-const packages = createRequire(new URL("../../../clients/js/package.json", import.meta.url));
-const own = globalThis.WebSocket ? {} : { WebSocket: packages("ws").WebSocket };
+const own = globalThis.WebSocket ? {} : { WebSocket: createRequire(PACKAGE)("ws").WebSocket };
 
 async function finals(stream) {
   const found = [];
@@ -132,10 +134,19 @@ for (const encoding of ["linear16", "container"]) {
 }
 
 test("the example prints the words of a file, and says why it can't", async () => {
+  // As in a project that has the package installed.
+  const project = await mkdtemp(join(tmpdir(), "wavelane-example-"));
+  const installed = join(project, "node_modules/@wavelane/client");
+  await cp(BUILT, join(installed, "dist"), { recursive: true });
+  await cp(join(PACKAGE, "package.json"), join(installed, "package.json"));
+  if (own.WebSocket) await symlink(join(PACKAGE, "node_modules/ws"), join(project, "node_modules/ws"));
+  const example = join(project, "stt_from_file.mjs");
+  await cp(join(PACKAGE, "examples/stt_from_file.mjs"), example);
   const run = promisify(execFile);
-  const { stdout } = await run(process.execPath, [EXAMPLE, SPEECH, URL_]);
+  const { stdout } = await run(process.execPath, [example, SPEECH, URL_]);
   const lines = stdout.trim().split("\n");
   assert.ok(lines.every((line) => /^\[\d+\.\d\d–\d+\.\d\d\] \w/.test(line)), stdout);
   assert.equal(lines.map((line) => line.split("] ")[1]).join(" "), words(await whole()).map(([text]) => text).join(" "));
-  await assert.rejects(run(process.execPath, [EXAMPLE, SPEECH, "ws://127.0.0.1:9"]), ({ code, stderr }) => code === 1 && /does not answer/.test(stderr));
+  await assert.rejects(run(process.execPath, [example, SPEECH, "ws://127.0.0.1:9"]), ({ code, stderr }) => code === 1 && /does not answer/.test(stderr));
+  await rm(project, { recursive: true });
 });

@@ -119,6 +119,9 @@ export class Stream {
             refused.reject(this.#over?.error ?? OVER);
             return refused.promise;
         }
+        if (audio instanceof Blob && this.#options.encoding !== "container") {
+            throw new WavelaneError("invalid_config", "A Blob is for the encoding “container”: give raw audio as bytes");
+        }
         this.#backlog.append(audio instanceof Blob ? audio : bytesOf(audio));
         this.#pump();
         if (this.#backlog.waitingBytes < SOCKET_BYTES)
