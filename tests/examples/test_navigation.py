@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.navigation.commands import grammar, session_options
+from examples.navigation.commands import grammar, session_options, taken_extras
 from examples.navigation.gazetteer import BRACKENFORD, START, Town, distance, read_town, spoken
 from examples.navigation.journey import Journey
 from examples.navigation.noise import RATE, road_noise
@@ -164,12 +164,14 @@ async def test_hotwords_are_sent_where_the_model_takes_them_beside_the_grammar(
     # The small transducer knows no other letters.
     places = [place for place in journey.around if not set("bjxz") & set(place.spoken)]
     assert len(places) > 20
-    assert list(await session_options(server.ws, places)) == ["grammar", "audio"]
+    assert await taken_extras(server.ws, places) == ["audio"]
     other = start_server(["--model", str(RNNT)])
     try:
-        options = await session_options(other.ws, places)
+        extras = await taken_extras(other.ws, places)
     finally:
         other.stop()
+    assert extras == ["hotwords", "audio"]
+    options = session_options(places, extras)
     assert options["grammar"] == grammar(places)
     assert options["hotwords"] == [place.spoken for place in places]
 

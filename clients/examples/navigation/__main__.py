@@ -8,6 +8,7 @@ import click
 
 from examples.hosting import serve_page, wavelane_server
 from examples.navigation.app import make_app
+from examples.navigation.commands import taken_extras
 from examples.navigation.gazetteer import BRACKENFORD, START, Position, read_town
 from examples.navigation.journey import Journey
 from examples.navigation.tunnel import Tunnel
@@ -37,7 +38,8 @@ async def _run(url: str | None, port: int, journey: Journey) -> None:
             raise click.UsageError(f"--url {server}: the tunnel passes plain HTTP only, as http://HOST:PORT")
         tunnel = Tunnel(address.hostname, address.port or 80)
         async with tunnel.listen():
-            await serve_page(make_app(journey, server, tunnel), port)
+            extras = await taken_extras(server, journey.around)
+            await serve_page(make_app(journey, tunnel, extras), port)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The page of the car, and what it asks of the car."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ LONGEST_TUNNEL = 30.0
 """Seconds; the page keeps its last 60 s of speech."""
 
 
-def make_app(journey: Journey, server: str, tunnel: Tunnel) -> Starlette:
+def make_app(journey: Journey, tunnel: Tunnel, extras: Collection[str]) -> Starlette:
     """The application.
 
     Args:
         journey: of the one car that there is.
-        server: HTTP address of the Wavelane server.
-        tunnel: the way of the page to it.
+        tunnel: the way of the page to the Wavelane server.
+        extras: options that this takes beside the grammar.
     """
 
     async def town(_: Request) -> JSONResponse:
@@ -41,7 +42,7 @@ def make_app(journey: Journey, server: str, tunnel: Tunnel) -> Starlette:
 
     async def options(_: Request) -> JSONResponse:
         """Of a session, as the car stands now."""
-        return JSONResponse(await session_options(server, journey.around))
+        return JSONResponse(session_options(journey.around, extras))
 
     async def command(request: Request) -> JSONResponse:
         body = await request.json()

@@ -1,6 +1,6 @@
 """What may be said in the car: the grammar of its commands, and as hotwords the names of the map around."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,19 @@ def grammar(places: Sequence[Place]) -> str:
     )
 
 
-async def session_options(url: str, places: Sequence[Place]) -> dict[str, Any]:
-    """Options that hold a session to the commands: the grammar, and what else this server takes beside it.
+def session_options(places: Sequence[Place], extras: Collection[str] = ()) -> dict[str, Any]:
+    """Options that hold a session to the commands.
+
+    Args:
+        places: of the map around, nearest first.
+        extras: what the server takes besides, as :func:`taken_extras` says.
+    """
+    besides = {"hotwords": [place.spoken for place in places], "audio": {"noise_suppression": SUPPRESSION}}
+    return {"grammar": grammar(places), **{name: besides[name] for name in extras}}
+
+
+async def taken_extras(url: str, places: Sequence[Place]) -> list[str]:
+    """The options that a server takes beside the grammar.
 
     A model with a CTC head hears nothing but the grammar, names included, and refuses hotwords beside it; others hear
     freely, and need them. Noise suppression is an extra of the server's installation.
@@ -46,17 +57,17 @@ async def session_options(url: str, places: Sequence[Place]) -> dict[str, Any]:
     Raises:
         WavelaneError: no server, or it refuses the grammar.
     """
-    options: dict[str, Any] = {"grammar": grammar(places)}
-    async with connect(url, **options):
+    taken: list[str] = []
+    async with connect(url, **session_options(places)):
         pass
-    for more in ({"hotwords": [place.spoken for place in places]}, {"audio": {"noise_suppression": SUPPRESSION}}):
+    for extra in ("hotwords", "audio"):
         try:
-            async with connect(url, **(options | more)):
-                options |= more
+            async with connect(url, **session_options(places, [*taken, extra])):
+                taken.append(extra)
         except WavelaneError as error:
             if error.code != ErrorCode.INVALID_CONFIG:
                 raise
-    return options
+    return taken
 
 
 def _rule(name: str, phrases: Iterable[str]) -> str:
