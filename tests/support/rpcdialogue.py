@@ -1,5 +1,5 @@
-"""Recorded dialogues of a gRPC protocol, one JSON object a line: what the client sends and the commands that come of it,
-or what the session tells and the messages that come of that."""
+"""Recorded dialogues of a gRPC protocol, one JSON object a line: what the client sends and the commands that come of
+it, or what the session tells and the messages that come of that."""
 
 import dataclasses
 import json
