@@ -13,7 +13,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Other engines, for the benchmark alone; another environment that has them: make bench PEERS=/path
 PEERS  ?= .venv-peers
 
-.PHONY: demo test test-slow test-gpu bench-gpu check lint format proto js test-js figures bench setup setup-dev browser clean help
+# LiveKit Agents and Pipecat, for their tests alone: they pin other versions of what the server needs
+FRAMEWORKS := .venv-frameworks
+
+.PHONY: demo test test-slow test-gpu test-frameworks test-node bench-gpu check lint format proto js test-js figures bench setup setup-dev browser clean help
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +37,18 @@ bench-gpu: setup ## the goals of streaming/README.md for a GPU: 0.6B and 114M, s
 
 test-gpu: setup-dev ## the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+test-frameworks: setup-dev $(FRAMEWORKS)/.ready ## LiveKit's and Pipecat's speech-to-text plugins, in an environment of their own
+	@$(BIN)/python -m pytest -m frameworks $(ARGS)
+
+$(FRAMEWORKS)/.ready: tests/interop/frameworks/requirements.txt
+	@test -x $(FRAMEWORKS)/bin/python || $(BIN)/python -m venv $(FRAMEWORKS)
+	@$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+test-node: setup-dev ## the vendors' clients for node; needs node and npm
+	@cd tests/interop/node && npm ci --silent
+	@$(BIN)/python -m pytest -m node $(ARGS)
 
 lint: setup-dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

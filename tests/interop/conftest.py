@@ -8,12 +8,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from support.server import Server, start_server
+from wavelane.audio.decoder import decode_bytes
+from wavelane.audio.limits import DecoderLimits
+from wavelane.audio.resample import Resampler
 from wavelane_client import Final, connect_sync
 
 CLIENTS = Path(__file__).parent / "clients"
+NODE = Path(__file__).parent / "node"
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 CLIENT_SECONDS = 60
 KEY = "k3y-of-a-friend"
@@ -43,10 +49,13 @@ def speech_path() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def native_words(interop_server: Server) -> Callable[..., list[str]]:
-    """The words that the native protocol hears in a recording; options as of a session. Asked once for each."""
+    """The words that the native protocol hears in a recording; options as of a session. Asked once for each.
+
+    The recording is a name in tests/data/speech, or a path.
+    """
 
     @cache
-    def heard(name: str, options: str) -> tuple[str, ...]:
+    def heard(name: str | Path, options: str) -> tuple[str, ...]:
         values = {"encoding": "container", **json.loads(options)}
         with connect_sync(interop_server.ws, api_key=KEY, **values) as stream:
             stream.send((SPEECH / name).read_bytes())
@@ -54,7 +63,7 @@ def native_words(interop_server: Server) -> Callable[..., list[str]]:
             finals = [event for event in stream if isinstance(event, Final)]
         return tuple(word for final in finals for word in final.text.split())
 
-    def words(name: str, **options: Any) -> list[str]:
+    def words(name: str | Path, **options: Any) -> list[str]:
         found = heard(name, json.dumps(options, sort_keys=True))
         assert found, f"the native protocol hears nothing in {name}"
         return list(found)
@@ -63,15 +72,47 @@ def native_words(interop_server: Server) -> Callable[..., list[str]]:
 
 
 @pytest.fixture(scope="session")
+def linear16(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Recordings of tests/data/speech as raw 16-bit samples at 16 kHz, interleaved where there are several."""
+    folder = tmp_path_factory.mktemp("linear16")
+
+    def samples(name: str) -> NDArray[np.float32]:
+        rate, block = decode_bytes((SPEECH / name).read_bytes(), DecoderLimits())
+        resampler = Resampler(rate)
+        return np.concatenate([resampler.push(block[0]), resampler.flush()])
+
+    def write(*names: str) -> Path:
+        path = folder / "-".join(names)
+        if not path.exists():
+            channels = [samples(name) for name in names]
+            length = max(map(len, channels))
+            padded = np.stack([np.pad(channel, (0, length - len(channel))) for channel in channels], axis=1)
+            path.write_bytes((np.clip(padded, -1, 1) * 32767).astype("<i2").tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def frameworks_python() -> str:
+    """The interpreter that has the voice frameworks: `make test-frameworks` makes it."""
+    path = Path(__file__).parents[2] / ".venv-frameworks" / "bin" / "python"
+    assert path.exists(), f"{path} is not there: run make test-frameworks"
+    return str(path)
+
+
+@pytest.fixture(scope="session")
 def run_client() -> Callable[..., list[dict[str, Any]]]:
     """Runs a script of tests/interop/clients with arguments; the JSON lines that it prints.
 
-    ``python`` is the interpreter, this one unless another environment has the client.
+    Those for node are in tests/interop/node. ``python`` is the interpreter, this one unless another environment has
+    the client.
     """
 
     def run(script: str, *arguments: object, python: str = sys.executable) -> list[dict[str, Any]]:
+        program = ["node", str(NODE / script)] if script.endswith(".mjs") else [python, str(CLIENTS / script)]
         done = subprocess.run(
-            [python, str(CLIENTS / script), *map(str, arguments)],
+            [*program, *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=CLIENT_SECONDS,

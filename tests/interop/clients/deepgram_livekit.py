@@ -24,8 +24,7 @@ def show(event):
     print(json.dumps({"event": event.type.value, "text": best and best.text, "start": best and best.start_time}))
 
 
-async def main(kind, url, key, file):
-    audio = Path(file).read_bytes()
+async def main(kind, url, key, audio):
     async with aiohttp.ClientSession() as session:
         if kind == "v2":
             engine = deepgram.STTv2(api_key=key, http_session=session, base_url=f"{url}/v2/listen")
@@ -44,4 +43,5 @@ async def main(kind, url, key, file):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    *arguments, file = sys.argv[1:]
+    asyncio.run(main(*arguments, Path(file).read_bytes()))

@@ -40,14 +40,13 @@ class Listener(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-async def main(kind, url, key, file):
+async def main(kind, url, key, audio):
     if kind == "v1":
         service = DeepgramSTTService(api_key=key, base_url=url, sample_rate=RATE)
     else:
         service = DeepgramFluxSTTService(api_key=key, url=f"{url}/v2/listen", sample_rate=RATE)
     listener = Listener()
     task = PipelineTask(Pipeline([service, listener]), params=PipelineParams(audio_in_sample_rate=RATE))
-    audio = Path(file).read_bytes()
 
     async def speak():
         for at in range(0, len(audio), PIECE):
@@ -64,4 +63,5 @@ async def main(kind, url, key, file):
 if __name__ == "__main__":
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
-    asyncio.run(main(*sys.argv[1:]))
+    *arguments, file = sys.argv[1:]
+    asyncio.run(main(*arguments, Path(file).read_bytes()))
