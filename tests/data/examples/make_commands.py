@@ -1,4 +1,4 @@
-"""Makes the recordings that nav_commands.jsonl and shop_queries.jsonl name: python tests/data/examples/make_commands.py."""
+"""Makes what nav_commands.jsonl and shop_queries.jsonl name: python tests/data/examples/make_commands.py."""
 
 import json
 import subprocess
