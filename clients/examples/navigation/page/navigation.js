@@ -11,6 +11,7 @@ let state;
 let stream = null;
 let stop = null; // ends what is heard, while the microphone is on
 let names = "";
+let obeyed = Promise.resolve();
 
 const town = await (await fetch("town")).json();
 // The client comes from the server, so that both are of the same release.
@@ -21,32 +22,34 @@ show(await (await fetch("state")).json());
 for (const id of ["talk", "drive", "tunnel"]) at(id).disabled = false;
 status("Ready");
 
-at("talk").onclick = () => (stop ? stop() : talk());
+at("talk").onclick = () => {
+  at("talk").disabled = true; // until it is done
+  return stop ? stop() : talk();
+};
 at("tunnel").onclick = () => send("tunnel", TUNNEL_SECONDS);
 at("drive").onclick = drive;
 
 async function talk() {
-  at("talk").textContent = "Stop microphone";
   try {
     const options = await (await fetch("options")).json();
     const microphone = await Microphone.open();
     const connecting = { apiKey: town.apiKey ?? undefined, retries: Infinity };
     stream = new Stream(town.server, { ...options, sample_rate: microphone.sampleRate }, connecting);
     listen(stream);
+    stop = () => microphone.close().finally(() => stream.end());
     await microphone.start(({ samples }) => stream.send(samples));
-    stop = async () => {
-      await microphone.close();
-      stream.end();
-    };
+    at("talk").textContent = "Stop microphone";
+    at("talk").disabled = false;
     await stream.done;
     status("Ready");
   } catch (error) {
-    await stop?.();
+    await stop?.().catch(() => {}); // it may be closed already
     const where = { secure: isSecureContext, host: location.host };
     status(error instanceof WavelaneError ? error.message : describeMicrophoneError(error, where));
   }
   stream = stop = null;
   at("talk").textContent = "Start microphone";
+  at("talk").disabled = false;
 }
 
 function listen(stream) {
@@ -58,11 +61,11 @@ function listen(stream) {
     at("heard").classList.add("tentative");
     mark("named", namedIn(text));
   });
-  stream.on("final", async ({ alternatives: [{ text }], intent }) => {
+  stream.on("final", ({ alternatives: [{ text }], intent }) => {
     at("heard").textContent = text;
     at("heard").classList.remove("tentative");
     mark("named", []);
-    if (intent) await send("command", intent);
+    if (intent) obeyed = obeyed.then(() => send("command", intent)); // one after the other
     else if (text) at("answer").textContent = "That is no command.";
   });
 }

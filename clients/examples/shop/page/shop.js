@@ -8,14 +8,16 @@ let stop = null; // ends what is heard, while the microphone is on
 let searches = 0;
 
 at("talk").disabled = false;
-at("talk").onclick = () => (stop ? stop() : talk());
+at("talk").onclick = () => {
+  at("talk").disabled = true; // until it is done
+  return stop ? stop() : talk();
+};
 at("query").oninput = search;
 document.querySelector("form").onsubmit = (event) => event.preventDefault();
 status("");
 search();
 
 async function talk() {
-  at("talk").textContent = "Stop";
   try {
     const microphone = await Microphone.open();
     const session = { ...options, sample_rate: microphone.sampleRate };
@@ -24,20 +26,20 @@ async function talk() {
     stream.on("interrupted", ({ error }) => status(`${error.message} What you say is kept.`));
     stream.on("partial", ({ text }) => text && hear(text, true));
     stream.on("final", ({ alternatives: [{ text }] }) => text && hear(text, false));
+    stop = () => microphone.close().finally(() => stream.end());
     await microphone.start(({ samples }) => stream.send(samples));
-    stop = async () => {
-      await microphone.close();
-      stream.end();
-    };
+    at("talk").textContent = "Stop";
+    at("talk").disabled = false;
     await stream.done;
     status("");
   } catch (error) {
-    await stop?.();
+    await stop?.().catch(() => {}); // it may be closed already
     const where = { secure: isSecureContext, host: location.host };
     status(error instanceof WavelaneError ? error.message : describeMicrophoneError(error, where));
   }
   stop = null;
   at("talk").textContent = "Speak";
+  at("talk").disabled = false;
 }
 
 function hear(text, tentative) {
