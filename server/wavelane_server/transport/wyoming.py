@@ -163,8 +163,8 @@ class WyomingServer:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     writer.close()
                     await writer.wait_closed()
-        except (VanishedError, TimeoutError, OSError):
-            pass
+        except (VanishedError, TimeoutError, OSError, asyncio.CancelledError):
+            pass  # nobody waits for this task; it is cancelled by stop() alone
         except Exception:
             get_logger().exception("a connection failed")
         finally:

@@ -78,8 +78,9 @@ class WyomingAdapter:
                 if event.text:
                     self._text += (" " if self._text else "") + event.text
                 return told
-            case Failed(fatal=True):
-                self._failed = True
+            case Failed():
+                # One that is not fatal, as of a sample cut in half at the end, is told and the transcript follows.
+                self._failed = self._failed or event.fatal
                 return [error_event(WavelaneError(event.code, event.message))]
             case Closed() if not self._failed:
                 transcript = Event("transcript", {"text": self._text, **self._answer})

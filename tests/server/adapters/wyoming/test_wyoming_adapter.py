@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dialogues import event, final, lines, partial, replay, told
@@ -121,6 +121,7 @@ TYPES = st.sampled_from(sorted({line["type"] for line in RECORDED})) | st.text(m
 NAMES = st.sampled_from([*OPTIONS, *FORMAT, "timestamp", "text"]) | st.text(max_size=9)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.builds(Event, TYPES, st.dictionaries(NAMES, JSON, max_size=4), st.binary(max_size=16)), max_size=8))
 def test_anything_is_commands(messages: list[Event]) -> None:
     listener = adapter()
@@ -152,6 +153,7 @@ def test_recorded_events_with_faults_are_events_or_errors(seed: int) -> None:
         listener.receive(found)
 
 
+@settings(max_examples=40)
 @given(TYPES, st.dictionaries(NAMES, JSON.filter(lambda value: value == value), max_size=4), st.binary(max_size=16))
 def test_an_event_is_what_its_bytes_say(kind: str, data: dict[str, Any], payload: bytes) -> None:
     line, _, rest = encode(Event(kind, data, payload)).partition(b"\n")
