@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import av
 import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from support.encode import encode
 from support.serving import heard_alone, quiet
 from support.streamclients import WsClient
 from wavelane_server.adapters.schema import message_schema
@@ -49,16 +49,6 @@ def as_wav(audio: bytes) -> bytes:
         file.setframerate(16_000)
         file.writeframes(audio)
     return buffer.getvalue()
-
-
-def av_mulaw(samples: np.ndarray[Any, np.dtype[np.int16]]) -> bytes:
-    """G.711 µ-law of 16-bit samples."""
-    codec = av.CodecContext.create("pcm_mulaw", "w")
-    assert isinstance(codec, av.AudioCodecContext)
-    codec.sample_rate, codec.format, codec.layout = 8_000, av.AudioFormat("s16"), av.AudioLayout("mono")
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = 8_000
-    return b"".join(bytes(packet) for packet in (*codec.encode(frame), *codec.encode(None)))
 
 
 async def post(http: httpx.AsyncClient, data: bytes, name: str = "speech.wav", **fields: Any) -> httpx.Response:
@@ -142,8 +132,8 @@ async def test_a_stream_that_fails_says_so(http: httpx.AsyncClient, service: Ser
     answer = await post(http, b"hello", stream="true")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_audio")
     # 25 s of mu-law, speech first, are more than the limit of 20 s.
-    samples = np.frombuffer(speech, "<i2")[::2]
-    spoken = bytes(av_mulaw(samples))
+    samples = np.frombuffer(speech, "<i2")[::2].astype(np.float32) / 32768
+    spoken = encode("mulaw", "pcm_mulaw", 8_000, samples[None])
     form = struct.pack("<HHIIHHH", 7, 1, 8_000, 8_000, 1, 8, 0)
     header = b"RIFF\xff\xff\xff\xffWAVEfmt \x12\0\0\0" + form + b"data\xff\xff\xff\xff"
     answer = await post(http, header + spoken + b"\xff" * (196_000 - len(spoken)), stream="true")

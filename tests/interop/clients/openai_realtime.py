@@ -1,43 +1,34 @@
-"""openai's Realtime client: python openai_realtime.py HTTP_URL KEY FILE RATE JSON [sync]
+"""openai's Realtime client: ``openai_realtime.py async|sync HTTP_URL KEY AUDIO PLAN``, AUDIO as the session's format.
 
-Prints every event. JSON: ``session`` for session.update, ``before`` events to send first, ``commits`` that end the audio,
-``seconds`` of silence at the end, ``until`` the type of the event to stop at and ``count`` how many of them.
+Prints every event. PLAN is JSON: ``session`` for session.update, ``before`` and ``after`` events around the audio,
+``until`` the type of the event to stop at and ``count`` how many of them.
 """
 
 import asyncio
 import base64
 import json
 import sys
+from pathlib import Path
 
-import av
 from openai import AsyncOpenAI, OpenAI
 
-
-def pcm(path: str, rate: int) -> bytes:
-    """16-bit samples of a recording, mono."""
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
-    with av.open(path) as container:
-        frames = [frame for block in container.decode(audio=0) for frame in resampler.resample(block)]
-        frames += resampler.resample(None)
-    return b"".join(frame.to_ndarray().tobytes() for frame in frames)
+PIECE = 4_800
 
 
-def messages(path: str, rate: int, plan: dict) -> list[dict]:
+def messages(audio: bytes, plan: dict) -> list[dict]:
     """All that the client sends."""
     sent = list(plan.get("before", ()))
     if "session" in plan:
         sent.append({"type": "session.update", "session": plan["session"], "event_id": "mine"})
-    audio = pcm(path, rate) + bytes(2 * int(rate * plan.get("seconds", 0)))
-    size = rate // 10 * 2
-    for at in range(0, len(audio), size):
-        block = base64.b64encode(audio[at : at + size]).decode()
+    for at in range(0, len(audio), PIECE):
+        block = base64.b64encode(audio[at : at + PIECE]).decode()
         sent.append({"type": "input_audio_buffer.append", "audio": block})
-    return sent + [{"type": "input_audio_buffer.commit"}] * plan.get("commits", 0)
+    return sent + list(plan.get("after", ()))
 
 
 def over(event, plan: dict, left: list[int]) -> bool:
     """Print an event; whether it was the last to wait for."""
-    print(event.to_json(indent=None), flush=True)
+    print(json.dumps(event.to_dict(warnings=False)), flush=True)
     left[0] -= event.type == plan["until"]
     return left[0] == 0
 
@@ -75,10 +66,10 @@ def synchronous(url: str, key: str, sent: list[dict], plan: dict) -> None:
                 break
 
 
-def main(url: str, key: str, path: str, rate: str, plan: str, kind: str = "async") -> None:
+def main(kind: str, url: str, key: str, path: str, plan: str) -> None:
     """Run one client."""
     values = json.loads(plan)
-    sent = messages(path, int(rate), values)
+    sent = messages(Path(path).read_bytes(), values)
     if kind == "sync":
         synchronous(url, key, sent, values)
     else:
