@@ -27,6 +27,7 @@ from wavelane_server.adapters.vosk import PROTOCOL as VOSK
 from wavelane_server.bridge import Recognizer
 from wavelane_server.health import livez, metrics, readyz
 from wavelane_server.profiles.http import delete_profile, get_profile, put_profile
+from wavelane_server.transport.deepgram import listen
 from wavelane_server.transport.http import models, transcriptions
 from wavelane_server.transport.websocket import Stream, error_response
 
@@ -114,6 +115,7 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
+        Route("/v1/listen", listen, methods=["POST"]),
         WebSocketRoute("/v1/listen", Stream(LISTEN_V1)),
         WebSocketRoute("/v2/listen", Stream(LISTEN_V2)),
         Mount(

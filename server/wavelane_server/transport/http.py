@@ -52,7 +52,7 @@ async def transcriptions(request: Request) -> Response:
     async with AsyncExitStack() as stack:
         try:
             form = await stack.enter_async_context(
-                _Upload(request, recognizer).form(max_files=1, max_fields=MAX_FIELDS, max_part_size=FORM_BYTES)
+                Upload(request, recognizer).form(max_files=1, max_fields=MAX_FIELDS, max_part_size=FORM_BYTES)
             )
         except HTTPException as error:
             raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"the form cannot be read: {error.detail}") from None
@@ -62,11 +62,11 @@ async def transcriptions(request: Request) -> Response:
             pieces = _events(recognizer, file, wanted, stream)
             stack.push_async_callback(pieces.aclose)
             # What fails before there is any text is told by the status.
-            first = await _while_there(request, anext(pieces))
+            first = await while_there(request, anext(pieces))
             if first is None:
                 return Response(status_code=499)
             return StreamingResponse(_closing(first, pieces, stack.pop_all()), media_type="text/event-stream")
-        transcript = await _while_there(request, transcribe(recognizer, wanted.values, _pieces(file)))
+        transcript = await while_there(request, transcribe(recognizer, wanted.values, read_pieces(file)))
         if transcript is None:
             return Response(status_code=499)
     body, media_type = render(transcript, wanted.form, words=wanted.words)
@@ -92,7 +92,7 @@ async def _events(
         if data := stream.hear(event):
             said.put_nowait(data)
 
-    work = asyncio.create_task(transcribe(recognizer, wanted.values, _pieces(file), hear))
+    work = asyncio.create_task(transcribe(recognizer, wanted.values, read_pieces(file), hear))
     work.add_done_callback(lambda _: said.put_nowait(b""))
     silent = True
     try:
@@ -121,7 +121,7 @@ async def _closing(
             yield piece
 
 
-async def _while_there(request: Request, work: Awaitable[Result]) -> Result | None:
+async def while_there(request: Request, work: Awaitable[Result]) -> Result | None:
     """The result; None where the client left before. Its body has been read."""
     task = asyncio.ensure_future(work)
     gone = asyncio.create_task(_disconnected(request))
@@ -138,7 +138,7 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _Upload(Request):
+class Upload(Request):
     """A request whose body is bounded in size, and in the time between its pieces."""
 
     def __init__(self, request: Request, recognizer: Recognizer) -> None:
@@ -181,7 +181,8 @@ def _recognizer(request: Request) -> Recognizer:
     return recognizer
 
 
-async def _pieces(file: UploadFile) -> AsyncGenerator[bytes, None]:
+async def read_pieces(file: UploadFile) -> AsyncGenerator[bytes, None]:
+    """A file, about as much at a time as is decoded at once."""
     while piece := await file.read(PIECE_BYTES):
         yield piece
 

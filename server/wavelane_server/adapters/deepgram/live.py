@@ -27,7 +27,7 @@ from wavelane_server.adapters.base import (
     Rejection,
     Reply,
 )
-from wavelane_server.adapters.deepgram.options import FEATURES, live_options, text_options
+from wavelane_server.adapters.deepgram.options import FEATURES, live_options, punctuated, text_options
 from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
 from wavelane_server.adapters.deepgram.words import alternative, mean_confidence, of_final
 from wavelane_server.adapters.handshake import Handshake
@@ -72,7 +72,7 @@ class ListenV1:
         self._request = request
         self._options = live_options(handshake.query)
         self._features = dict(self._options.features)
-        self._punctuated = _punctuated(self._features)
+        self._punctuated = self._options.punctuated
         self._channels = [_Channel() for _ in range(self._options.channels)]
         self._pending: deque[tuple[Mapping[str, bool], list[str] | None]] = deque()
         """Changes that are not answered yet: all features, and the keyterms where they changed."""
@@ -172,7 +172,7 @@ class ListenV1:
     def _configured(self) -> str:
         self._features, keyterms = dict(self._pending[0][0]), self._pending[0][1]
         self._pending.popleft()
-        self._punctuated = _punctuated(self._features)
+        self._punctuated = punctuated(self._features)
         told = {} if keyterms is None else {"keyterms": keyterms}
         return _encode({"type": "ConfigureSuccess", "request_id": self._request.id, **told})
 
@@ -272,10 +272,6 @@ class ListenV1:
                 **({"extra": self._options.extra} if self._options.extra else {}),
             }
         )
-
-
-def _punctuated(features: Mapping[str, bool]) -> bool:
-    return features.get("punctuate", False) or features.get("smart_format", False)
 
 
 def _metadata(request: Request, model: ModelInfo) -> dict[str, Any]:

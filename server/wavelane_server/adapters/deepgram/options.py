@@ -31,7 +31,7 @@ ENCODINGS = {
 _COMMON = {
     **dict.fromkeys(
         (
-            *("model", "language", "encoding", "sample_rate", "channels", "multichannel", "alternatives"),
+            *("model", "language", "encoding", "sample_rate", "channels", "multichannel"),
             *("punctuate", "smart_format", "numerals", "profanity_filter", "filler_words", "replace"),
             *("keywords", "keyterm", "extra"),
         ),
@@ -49,7 +49,7 @@ _COMMON = {
 
 LIVE: Mapping[str, Use] = {
     **_COMMON,
-    **dict.fromkeys(("endpointing", "interim_results", "utterance_end_ms", "vad_events"), Use.EFFECT),
+    **dict.fromkeys(("alternatives", "endpointing", "interim_results", "utterance_end_ms", "vad_events"), Use.EFFECT),
     **dict.fromkeys(("utterances", "utt_split"), Use.REFUSED),
     "no_delay": Use.HARMLESS,
 }
@@ -58,7 +58,7 @@ LIVE: Mapping[str, Use] = {
 RECORDED: Mapping[str, Use] = {
     **_COMMON,
     **dict.fromkeys(("utterances", "utt_split"), Use.EFFECT),
-    **dict.fromkeys(("intents", "sentiment", "summarize", "topics"), Use.REFUSED),
+    **dict.fromkeys(("alternatives", "intents", "sentiment", "summarize", "topics"), Use.REFUSED),
 }
 """What becomes of each parameter of a whole recording."""
 
@@ -85,6 +85,11 @@ class Options:
     vad_events: bool = False
     utterances: bool = False
 
+    @property
+    def punctuated(self) -> bool:
+        """Words are shown as the transcript writes them, too."""
+        return punctuated(self.features)
+
 
 def live_options(items: Iterable[tuple[str, str]]) -> Options:
     """Of a stream.
@@ -103,7 +108,10 @@ def live_options(items: Iterable[tuple[str, str]]) -> Options:
     if utterance_end is not None and endpoint.get("silence_ms", 0) > utterance_end:
         # The end of an utterance is told after the words that it had are final.
         endpoint = {"silence_ms": utterance_end}
-    values = {"partials": query.flag("interim_results") or False, "endpoint": endpoint}
+    values: dict[str, Any] = {"partials": query.flag("interim_results") or False, "endpoint": endpoint}
+    alternatives = query.integer("alternatives", 1, 30)
+    if alternatives is not None and alternatives > 1:
+        values |= {"alternatives": alternatives, "decoding": {"method": "beam"}}
     return _options(
         query,
         values,
@@ -143,9 +151,6 @@ def _options(query: Query, values: dict[str, Any], **rest: Any) -> Options:
     language = query.text("language")
     if language is not None:
         values["language"] = "auto" if language == "multi" else language
-    alternatives = query.integer("alternatives", 1, 30)
-    if alternatives is not None and alternatives > 1:
-        values |= {"alternatives": alternatives, "decoding": {"method": "beam"}}
     return Options(
         values=values,
         features=features,
@@ -177,12 +182,16 @@ def model(name: str | None) -> dict[str, str]:
     return {} if name is None or VENDOR_MODEL.fullmatch(name) else {"model": name}
 
 
+def punctuated(features: Mapping[str, bool]) -> bool:
+    """Whether the transcript has punctuation."""
+    return features.get("punctuate", False) or features.get("smart_format", False)
+
+
 def text_options(features: Mapping[str, bool], replace: Mapping[str, str]) -> dict[str, Any]:
     """How text is written. ``filler_words`` counts only where it is set: the session's default stands otherwise."""
-    smart = features.get("smart_format", False)
-    punctuate = smart or features.get("punctuate", False)
+    punctuate = punctuated(features)
     return {
-        "itn": smart or features.get("numerals", False),
+        "itn": features.get("smart_format", False) or features.get("numerals", False),
         "punctuation": punctuate,
         "capitals": punctuate,
         "profanity": "mask" if features.get("profanity_filter") else "keep",

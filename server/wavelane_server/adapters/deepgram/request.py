@@ -74,7 +74,12 @@ def error_body(error: WavelaneError, request_id: str) -> tuple[int, dict[str, An
 
 def refuse_handshake(error: WavelaneError, retry_after_s: int) -> Refusal:
     """An error before the WebSocket is open."""
-    request_id = Request().id
+    return refusal(error, retry_after_s, Request())
+
+
+def refusal(error: WavelaneError, retry_after_s: int, request: Request) -> Refusal:
+    """An error as an HTTP answer."""
+    request_id = request.id
     status, body = error_body(error, request_id)
     headers = {
         **retry_headers(error, retry_after_s),
