@@ -8,11 +8,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from support.server import Server, start_server
 
+PORTS = ["--vosk-port", "0", "--sherpa-port", "0", "--wyoming-port", "0"]
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """One server with the embedded model for all tests that leave it as they found it."""
-    running = start_server()
+    running = start_server(PORTS)
     yield running
     assert running.stop() == 0
 
@@ -23,6 +25,6 @@ def any_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     if not request.param:
         yield request.getfixturevalue("server")
         return
-    running = start_server(["--frontends", str(request.param)])
+    running = start_server([*PORTS, "--frontends", str(request.param)])
     yield running
     assert running.stop() == 0

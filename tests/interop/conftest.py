@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,22 @@ def linear16(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             length = max(map(len, channels))
             padded = np.stack([np.pad(channel, (0, length - len(channel))) for channel in channels], axis=1)
             path.write_bytes((np.clip(padded, -1, 1) * 32767).astype("<i2").tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def wav(linear16: Callable[..., Path]) -> Callable[..., Path]:
+    """Recordings of tests/data/speech as WAV files of 16-bit samples at 16 kHz, one channel for each name."""
+
+    def write(*names: str) -> Path:
+        samples = linear16(*names)
+        path = samples.with_name(f"{samples.name}.wav")
+        if not path.exists():
+            with wave.open(str(path), "wb") as file:
+                file.setparams((len(names), 2, 16_000, 0, "NONE", ""))
+                file.writeframes(samples.read_bytes())
         return path
 
     return write

@@ -34,6 +34,10 @@ class Server:
         """ws://host:port"""
         return self.http.replace("http", "ws", 1)
 
+    def port(self, protocol: str) -> int:
+        """Of a protocol that has one of its own."""
+        return int(str(self.log[0][protocol]).rsplit(":", 1)[1])
+
     def stop(self, timeout: float = 20.0) -> int:
         """SIGTERM; the exit status."""
         if self.process.poll() is None:
