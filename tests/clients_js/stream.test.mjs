@@ -228,18 +228,63 @@ test("keeps the session alive while there is nothing to send", () => {
   assert.equal(FakeSocket.last.controls.filter((message) => message.type === "keepalive").length, 3);
 });
 
-test("a change goes to this session and to the next ones", () => {
+test("a change goes to this session and to the next ones, unless it is refused", () => {
   const { stream } = start();
   stream.reconfigure({ language: "de" });
   FakeSocket.last.open();
   assert.equal(FakeSocket.last.controls[0].language, "de", "before the session it is part of its configuration");
+  stream.reconfigure({ words: false });
   FakeSocket.last.say(READY);
   stream.reconfigure({ lookahead: 0 });
-  assert.deepEqual(FakeSocket.last.controls.at(-1), { type: "reconfigure", lookahead: 0 });
+  stream.reconfigure({ lookahead: 99 });
+  stream.reconfigure({ partials: false });
+  const changes = [{ words: false }, { lookahead: 0 }, { lookahead: 99 }, { partials: false }].map((change) => ({ type: "reconfigure", ...change }));
+  assert.deepEqual(FakeSocket.last.controls.slice(1), changes);
+  FakeSocket.last.say({ type: "configured", config: {} });
+  FakeSocket.last.say({ type: "configured", config: {} });
+  FakeSocket.last.say({ type: "error", code: "invalid_config", message: "no", fatal: false });
+  FakeSocket.last.break();
+  stream.reconfigure({ lm: "off" });
+  tick(1000);
+  FakeSocket.last.begin();
+  const [{ language, words, lookahead }, ...rest] = FakeSocket.last.controls;
+  assert.deepEqual({ language, words, lookahead }, { language: "de", words: false, lookahead: 0 });
+  assert.deepEqual(rest, [changes[3], { type: "reconfigure", lm: "off" }], "what was not answered is asked again");
+});
+
+test("corrections and probes have answers of their own", () => {
+  const { stream } = start();
+  FakeSocket.last.begin();
+  FakeSocket.last.say(final(0, 16000));
+  stream.correct({ utterance: 0, was: "x", should_be: "y" });
+  stream.reconfigure({ lookahead: 0 });
+  FakeSocket.last.say({ type: "error", code: "invalid_config", message: "no such word", fatal: false });
+  FakeSocket.last.say({ type: "configured", config: {} });
+  tick(9_000);
+  FakeSocket.last.say({ type: "configured", config: {} });
   FakeSocket.last.break();
   tick(1000);
-  FakeSocket.last.open();
-  assert.equal(FakeSocket.last.controls[0].lookahead, 0);
+  FakeSocket.last.begin();
+  assert.deepEqual(FakeSocket.last.controls.map(({ type, lookahead }) => [type, lookahead]), [["configure", 0]]);
+});
+
+test("a server that is busy with a file and tells no partials is given time", () => {
+  for (const [partials, sockets] of [[false, 1], [true, 2]]) {
+    const { stream, send } = start({ partials });
+    FakeSocket.all = FakeSocket.all.slice(-1);
+    FakeSocket.last.begin();
+    send(...Array(200).keys());
+    tick(20_000);
+    assert.equal(FakeSocket.all.length, sockets);
+    stream.abort();
+  }
+});
+
+test("a browser that does not let the page connect says why", async () => {
+  const Forbidden = function () {
+    throw new DOMException("an insecure WebSocket connection may not be initiated", "SecurityError");
+  };
+  await assert.rejects(connect("ws://x", {}, { WebSocket: Forbidden }), { code: "invalid_config", message: /^An insecure WebSocket/ });
 });
 
 test("a flush has its place in the audio, and is asked again if it was not answered", () => {

@@ -5,4 +5,5 @@ export type { ConnectingEvent, EventOf, GapEvent, InterruptedEvent, StreamEvent 
 export { Microphone, type MicrophoneBlock, describeMicrophoneError } from "./microphone.js";
 export type { Changes, Config, Correction, Options } from "./protocol.js";
 export type * from "./schema.js";
-export { type Audio, type Connecting, type Socket, Stream, connect } from "./stream.js";
+export type { Connecting, Socket } from "./socket.js";
+export { type Audio, type Connected, Stream, connect } from "./stream.js";

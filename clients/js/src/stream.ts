@@ -3,36 +3,14 @@
  * connections, tries again with growing pauses, and sends again what the broken session had not finished.
  */
 import { Backlog, type RawFormat } from "./backlog.js";
+import { Deferred } from "./deferred.js";
 import { WavelaneError, explainClose, explainRefusal } from "./errors.js";
 import { EventChannel, type EventOf, type StreamEvent } from "./events.js";
 import * as protocol from "./protocol.js";
 import type { Changes, Correction, Options } from "./protocol.js";
 import type { FailureEvent, ReadyEvent, ServerMessage } from "./schema.js";
+import type { Connecting, Socket } from "./socket.js";
 import { Timeline } from "./timeline.js";
-
-/** What a stream needs of a WebSocket: that of browsers, of Node from 22 on, and of the package `ws` have it. */
-export interface Socket {
-  readonly readyState: number;
-  readonly bufferedAmount: number;
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: never) => void) | null;
-  onclose: ((event: never) => void) | null;
-  onerror: ((event: never) => void) | null;
-  send(data: string | Uint8Array<ArrayBuffer> | Blob): void;
-  close(code?: number): void;
-}
-
-/** How to reach the server, and how long to try. */
-export interface Connecting {
-  /** One of the server's API keys, where it asks for one. */
-  apiKey?: string | undefined;
-  /** Connections that may fail in a row, or get no further, before the stream gives up; 10, which is a minute. */
-  retries?: number | undefined;
-  /** Audio that an interruption may take (s), 60; what was unfinished when it began is kept on top. */
-  keepSeconds?: number | undefined;
-  /** The WebSocket to use, for Node 20: that of the package `ws`. */
-  WebSocket?: (new (url: string, protocols: string[]) => Socket) | undefined;
-}
 
 /** What `send` takes: bytes in the session's encoding, cut anywhere; of a container also a Blob. */
 export type Audio = ArrayBuffer | ArrayBufferView | Blob;
@@ -44,6 +22,8 @@ const POLL_MS = 20;
 /** A server that says nothing for so long is asked for its configuration, and given up if it does not answer (ms). */
 const PROBE_MS = 8_000;
 const DEAD_MS = 14_000;
+/** The same without partials and faster than real time: the question waits behind audio that takes its time (ms). */
+const QUIET_MS = 60_000;
 /** Longest time without a message from us (ms): keeps the session while no audio flows. */
 const KEEPALIVE_MS = 15_000;
 /** Live audio is decided so long after it was sent, even on a bad line (s). */
@@ -74,6 +54,7 @@ export class Stream implements AsyncIterable<StreamEvent> {
   #live = false; // the session is ready
   #attempt = 0;
   #failure: FailureEvent | null = null;
+  #asked: (Changes | null)[] = []; // changes that are not answered; null for what need not be asked again
   #endSent = false;
   #closed = false; // the server said that it is done
   #limit: number; // audio to keep while there is no session (s)
@@ -174,10 +155,10 @@ export class Stream implements AsyncIterable<StreamEvent> {
     this.#pump();
   }
 
-  /** Change options; answered by `configured`, or by `error`. Later connections get them too. */
+  /** Change options; answered by `configured`, or by `error`. Later connections get what was not refused. */
   reconfigure(changes: Changes): void {
-    this.#options = protocol.merged(this.#options, changes);
-    if (this.#live && !this.#endSent) this.#say(protocol.reconfigure(changes));
+    if (!this.ready && !this.#opened) this.#options = protocol.merged(this.#options, changes);
+    else this.#ask(changes, protocol.reconfigure(changes));
   }
 
   /**
@@ -189,7 +170,7 @@ export class Stream implements AsyncIterable<StreamEvent> {
     if (!this.#live || this.#endSent || utterance === undefined) {
       throw new WavelaneError("invalid_message", "Only finals of the session in progress can be corrected");
     }
-    this.#say(protocol.correct({ ...correction, utterance }));
+    this.#ask(null, protocol.correct({ ...correction, utterance }));
   }
 
   /** No more audio comes: the rest is recognised, then the stream ends. */
@@ -217,7 +198,13 @@ export class Stream implements AsyncIterable<StreamEvent> {
     this.#failure = null;
     this.#opened = this.#closed = this.#endSent = this.#probed = false;
     this.#lastHeard = now();
-    const socket = new this.#Socket(this.#address.stream, protocol.subprotocols(this.#apiKey));
+    let socket: Socket;
+    try {
+      socket = new this.#Socket(this.#address.stream, protocol.subprotocols(this.#apiKey));
+    } catch (error) {
+      // Browsers let pages from https:// connect to wss:// only.
+      return this.#stop(new WavelaneError("invalid_config", error instanceof Error ? error.message : String(error)));
+    }
     this.#socket = socket;
     socket.onopen = () => {
       this.#opened = true;
@@ -255,10 +242,20 @@ export class Stream implements AsyncIterable<StreamEvent> {
 
   /** Let go of audio that no session will need again. */
   #forget(): void {
-    const sent = this.#backlog.sent;
-    // Faster than real time, audio may wait anywhere on its way, and nothing is known of it.
-    const paced = sent - this.#origin <= (now() - this.#readySince) / 1000 + 1;
-    this.#backlog.acknowledge(this.#timeline.needed(paced ? sent - UNDECIDED_SECONDS : 0));
+    this.#backlog.acknowledge(this.#timeline.needed(this.#paced ? this.#backlog.sent - UNDECIDED_SECONDS : 0));
+  }
+
+  /** Whether audio comes as it is spoken. Faster than that, it may wait anywhere on its way, and nothing is known of it. */
+  get #paced(): boolean {
+    if (this.#options.encoding === "container") return false;
+    return this.#backlog.sent - this.#origin <= (now() - this.#readySince) / 1000 + 1;
+  }
+
+  /** Say what the server answers, in the order in which it was asked. */
+  #ask(changes: Changes | null, text: string): void {
+    if (this.#endSent) return;
+    this.#asked.push(changes);
+    if (this.#live) this.#say(text);
   }
 
   #say(text: string): void {
@@ -284,12 +281,18 @@ export class Stream implements AsyncIterable<StreamEvent> {
     if (message.type === "flushed") this.#backlog.answered();
     if (message.type === "final" || message.type === "flushed") this.#forget();
     if (message.type === "error" && (message.fatal || !this.#live)) this.#failure = message;
+    else if (message.type === "error" || message.type === "corrected") this.#asked.shift();
+    if (message.type === "configured") this.#options = protocol.merged(this.#options, this.#asked.shift() ?? {});
     if (message.type === "closed") this.#closed = true;
     const last = this.#closed && this.#endSent && !this.#failure;
     // How a session ends is the program's concern only if the stream ends with it.
     const inner = (message.type === "closed" && !last) || message === this.#failure;
     if (placed && !inner) this.#events.tell(placed as StreamEvent);
-    if (message.type === "ready") this.#pump();
+    if (message.type === "ready") {
+      // What the last session did not answer is asked again.
+      for (const changes of this.#asked.splice(0)) if (changes) this.#ask(changes, protocol.reconfigure(changes));
+      this.#pump();
+    }
     if (last) this.#stop(null);
     // The server would take another configuration now; there is none.
     if (message === this.#failure && !this.#live) void this.#disconnected(1000);
@@ -362,28 +365,15 @@ export class Stream implements AsyncIterable<StreamEvent> {
     if (!this.#socket) return;
     const silent = now() - this.#lastHeard;
     if (this.#live && now() - this.#readySince > SETTLED_MS) this.#attempt = 0;
-    if (silent > DEAD_MS) {
+    const patience = this.#options.partials === false && this.#live && !this.#paced ? QUIET_MS : DEAD_MS;
+    if (silent > patience) {
       void this.#disconnected(1006);
     } else if (silent > PROBE_MS && this.#live && !this.#probed) {
       this.#probed = true;
-      this.#say(protocol.reconfigure());
+      this.#ask(null, protocol.reconfigure());
     } else if (this.#live && now() - this.#lastSent > KEEPALIVE_MS) {
       this.#say(protocol.KEEPALIVE);
     }
-  }
-}
-
-/** A promise that may fail without anybody listening: those who do not wait for it learn of it by other means. */
-class Deferred {
-  resolve!: () => void;
-  reject!: (error: WavelaneError) => void;
-  readonly promise = new Promise<void>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-
-  constructor() {
-    this.promise.catch(() => {});
   }
 }
 

@@ -4,6 +4,7 @@
  * connections, tries again with growing pauses, and sends again what the broken session had not finished.
  */
 import { Backlog } from "./backlog.js";
+import { Deferred } from "./deferred.js";
 import { WavelaneError, explainClose, explainRefusal } from "./errors.js";
 import { EventChannel } from "./events.js";
 import * as protocol from "./protocol.js";
@@ -15,6 +16,8 @@ const POLL_MS = 20;
 /** A server that says nothing for so long is asked for its configuration, and given up if it does not answer (ms). */
 const PROBE_MS = 8_000;
 const DEAD_MS = 14_000;
+/** The same without partials and faster than real time: the question waits behind audio that takes its time (ms). */
+const QUIET_MS = 60_000;
 /** Longest time without a message from us (ms): keeps the session while no audio flows. */
 const KEEPALIVE_MS = 15_000;
 /** Live audio is decided so long after it was sent, even on a bad line (s). */
@@ -42,6 +45,7 @@ export class Stream {
     #live = false; // the session is ready
     #attempt = 0;
     #failure = null;
+    #asked = []; // changes that are not answered; null for what need not be asked again
     #endSent = false;
     #closed = false; // the server said that it is done
     #limit; // audio to keep while there is no session (s)
@@ -136,11 +140,12 @@ export class Stream {
         this.#backlog.mark(protocol.FLUSH);
         this.#pump();
     }
-    /** Change options; answered by `configured`, or by `error`. Later connections get them too. */
+    /** Change options; answered by `configured`, or by `error`. Later connections get what was not refused. */
     reconfigure(changes) {
-        this.#options = protocol.merged(this.#options, changes);
-        if (this.#live && !this.#endSent)
-            this.#say(protocol.reconfigure(changes));
+        if (!this.ready && !this.#opened)
+            this.#options = protocol.merged(this.#options, changes);
+        else
+            this.#ask(changes, protocol.reconfigure(changes));
     }
     /**
      * Say what an utterance should have been; answered by `corrected`, or by `error`.
@@ -151,7 +156,7 @@ export class Stream {
         if (!this.#live || this.#endSent || utterance === undefined) {
             throw new WavelaneError("invalid_message", "Only finals of the session in progress can be corrected");
         }
-        this.#say(protocol.correct({ ...correction, utterance }));
+        this.#ask(null, protocol.correct({ ...correction, utterance }));
     }
     /** No more audio comes: the rest is recognised, then the stream ends. */
     end() {
@@ -177,7 +182,14 @@ export class Stream {
         this.#failure = null;
         this.#opened = this.#closed = this.#endSent = this.#probed = false;
         this.#lastHeard = now();
-        const socket = new this.#Socket(this.#address.stream, protocol.subprotocols(this.#apiKey));
+        let socket;
+        try {
+            socket = new this.#Socket(this.#address.stream, protocol.subprotocols(this.#apiKey));
+        }
+        catch (error) {
+            // Browsers let pages from https:// connect to wss:// only.
+            return this.#stop(new WavelaneError("invalid_config", error instanceof Error ? error.message : String(error)));
+        }
         this.#socket = socket;
         socket.onopen = () => {
             this.#opened = true;
@@ -217,10 +229,21 @@ export class Stream {
     }
     /** Let go of audio that no session will need again. */
     #forget() {
-        const sent = this.#backlog.sent;
-        // Faster than real time, audio may wait anywhere on its way, and nothing is known of it.
-        const paced = sent - this.#origin <= (now() - this.#readySince) / 1000 + 1;
-        this.#backlog.acknowledge(this.#timeline.needed(paced ? sent - UNDECIDED_SECONDS : 0));
+        this.#backlog.acknowledge(this.#timeline.needed(this.#paced ? this.#backlog.sent - UNDECIDED_SECONDS : 0));
+    }
+    /** Whether audio comes as it is spoken. Faster than that, it may wait anywhere on its way, and nothing is known of it. */
+    get #paced() {
+        if (this.#options.encoding === "container")
+            return false;
+        return this.#backlog.sent - this.#origin <= (now() - this.#readySince) / 1000 + 1;
+    }
+    /** Say what the server answers, in the order in which it was asked. */
+    #ask(changes, text) {
+        if (this.#endSent)
+            return;
+        this.#asked.push(changes);
+        if (this.#live)
+            this.#say(text);
     }
     #say(text) {
         if (this.#socket?.readyState !== 1)
@@ -253,6 +276,10 @@ export class Stream {
             this.#forget();
         if (message.type === "error" && (message.fatal || !this.#live))
             this.#failure = message;
+        else if (message.type === "error" || message.type === "corrected")
+            this.#asked.shift();
+        if (message.type === "configured")
+            this.#options = protocol.merged(this.#options, this.#asked.shift() ?? {});
         if (message.type === "closed")
             this.#closed = true;
         const last = this.#closed && this.#endSent && !this.#failure;
@@ -260,8 +287,13 @@ export class Stream {
         const inner = (message.type === "closed" && !last) || message === this.#failure;
         if (placed && !inner)
             this.#events.tell(placed);
-        if (message.type === "ready")
+        if (message.type === "ready") {
+            // What the last session did not answer is asked again.
+            for (const changes of this.#asked.splice(0))
+                if (changes)
+                    this.#ask(changes, protocol.reconfigure(changes));
             this.#pump();
+        }
         if (last)
             this.#stop(null);
         // The server would take another configuration now; there is none.
@@ -339,28 +371,17 @@ export class Stream {
         const silent = now() - this.#lastHeard;
         if (this.#live && now() - this.#readySince > SETTLED_MS)
             this.#attempt = 0;
-        if (silent > DEAD_MS) {
+        const patience = this.#options.partials === false && this.#live && !this.#paced ? QUIET_MS : DEAD_MS;
+        if (silent > patience) {
             void this.#disconnected(1006);
         }
         else if (silent > PROBE_MS && this.#live && !this.#probed) {
             this.#probed = true;
-            this.#say(protocol.reconfigure());
+            this.#ask(null, protocol.reconfigure());
         }
         else if (this.#live && now() - this.#lastSent > KEEPALIVE_MS) {
             this.#say(protocol.KEEPALIVE);
         }
-    }
-}
-/** A promise that may fail without anybody listening: those who do not wait for it learn of it by other means. */
-class Deferred {
-    resolve;
-    reject;
-    promise = new Promise((resolve, reject) => {
-        this.resolve = resolve;
-        this.reject = reject;
-    });
-    constructor() {
-        this.promise.catch(() => { });
     }
 }
 /** See {@link Stream.connect}. */
