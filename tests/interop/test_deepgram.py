@@ -191,6 +191,18 @@ def test_what_the_model_does_not_know_is_refused_at_the_handshake(interop_server
         assert why in refused.value.response.headers["dg-error"]
 
 
+def test_a_recording_at_once(
+    interop_server: Server, key: str, run_client: Run, native_words: Words, speech_path: Callable[[str], Path]
+) -> None:
+    options = {"model": "nova-3", "punctuate": True, "utterances": True}
+    (answer,) = run_client("deepgram_recorded.py", interop_server.http, key, speech_path(EGYPT), json.dumps(options))
+    assert answer["class"] == "ListenV1Response"
+    (best,) = answer["results"]["channels"][0]["alternatives"]
+    assert [word["word"] for word in best["words"]] == bare(best["transcript"]) == native_words(EGYPT)
+    assert [utterance["transcript"] for utterance in answer["results"]["utterances"]] == [best["transcript"]]
+    assert answer["metadata"]["duration"] == pytest.approx(3.6)
+
+
 def test_no_audio_at_all(listen: Run, tmp_path: Path) -> None:
     noise = tmp_path / "noise"
     noise.write_bytes(random.Random(7).randbytes(20_000))
@@ -254,6 +266,21 @@ def test_livekit(
     assert kinds.count("interim_transcript") > 2
     (final,) = (event["text"] for event in events if event["event"] == "final_transcript")
     assert bare(final) == native_words(file, **LINEAR16)
+
+
+@pytest.mark.frameworks
+def test_livekit_with_a_recording(
+    interop_server: Server,
+    key: str,
+    run_client: Run,
+    frameworks_python: str,
+    linear16: Callable[..., Path],
+    native_words: Words,
+) -> None:
+    file = linear16(EGYPT)
+    arguments = ("deepgram_livekit.py", "recorded", interop_server.ws, key, file)
+    (event,) = run_client(*arguments, python=frameworks_python)
+    assert (event["event"], bare(event["text"])) == ("final_transcript", native_words(file, **LINEAR16))
 
 
 @pytest.mark.frameworks
