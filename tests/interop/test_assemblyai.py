@@ -141,3 +141,19 @@ def test_garbage_harms_nobody(
         events = [json.loads(message) for message in good]
         endpoint = {"silence_ms": SILENCE_MS, "no_text_ms": SILENCE_MS}
         assert finals(events) == native_words(path, encoding="linear16", endpoint=endpoint)
+
+
+@pytest.mark.node
+def test_node(
+    interop_server: Server,
+    key: str,
+    linear16: Callable[..., Path],
+    run_client: Callable[..., list[dict[str, Any]]],
+    native_words: Callable[..., list[str]],
+) -> None:
+    path = linear16(RECORDING)
+    events = run_client("assemblyai_stream.mjs", interop_server.ws, key, path)
+    assert not any(event["type"] == "error" for event in events)
+    endpoint = {"silence_ms": SILENCE_MS, "no_text_ms": SILENCE_MS}
+    assert finals(events) == native_words(path, encoding="linear16", endpoint=endpoint, hotwords=["left"])
+    assert finals(events, formatted=True)[0][0].isupper()

@@ -257,3 +257,24 @@ def test_files_without_a_key(interop_server: Server, speech_path: Callable[[str]
         )
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.node
+def test_node(
+    interop_server: Server,
+    key: str,
+    linear16: Callable[..., Path],
+    speech_path: Callable[[str], Path],
+    run_client: Callable[..., list[dict[str, Any]]],
+    native_words: Callable[..., list[str]],
+) -> None:
+    path, file = linear16(RECORDING), speech_path("libri_egypt.opus")
+    events = run_client("openai_clients.mjs", interop_server.http, key, path, file)
+    realtime = [event for event in events if not event["type"].startswith("transcript.")]
+    check(realtime)
+    options = {"vad": SERVER_VAD["vad"], "endpoint": {"enabled": False, "silence_ms": 500, "no_text_ms": 500}}
+    assert transcript(realtime) == native_words(path, encoding="linear16", **options)
+    *deltas, done = (event for event in events if event["type"].startswith("transcript."))
+    assert "".join(delta["delta"] for delta in deltas) == done["text"]
+    endpoint = {"silence_ms": 500, "no_text_ms": 500}
+    assert done["text"].split() == native_words("libri_egypt.opus", endpoint=endpoint)
