@@ -22,7 +22,7 @@ async def main(path: str, url: str = "ws://127.0.0.1:8080/sherpa") -> None:
 
         async def speak() -> None:
             for block in audio.blocks(0.2):
-                samples = np.frombuffer(block.data, "<i2").astype(np.float32) / 32_768
+                samples = np.frombuffer(block.data, "<i2").astype(np.float32) / np.float32(32_768)
                 await socket.send(samples.tobytes())
             await socket.send("Done")
 

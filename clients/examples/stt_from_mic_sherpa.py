@@ -24,7 +24,7 @@ async def main(url: str = "ws://127.0.0.1:8080/sherpa") -> None:
 
         async def speak() -> None:
             async for block in microphone.blocks():
-                samples = np.frombuffer(block.data, "<i2").astype(np.float32) / 32_768
+                samples = np.frombuffer(block.data, "<i2").astype(np.float32) / np.float32(32_768)
                 await socket.send(resampler.push(samples).tobytes())
 
         async def hear() -> None:
