@@ -50,6 +50,7 @@ class GoogleAdapter:
         self._over = False
         """No more audio is wanted, and the next message ends the session."""
         self._ended = False
+        self._failed = False
         self._results_over = False
         self._request = 0
         self._spoke_before: set[int] = set()
@@ -115,9 +116,11 @@ class GoogleAdapter:
                 response = self._progress(event, asked)
             case Ready():
                 self._request = int(event.session, 16) >> 1
-            case Failed(fatal=False):
+            case Failed(fatal=True):
+                self._failed = True
+            case Failed():
                 self.warnings.append(event.message)
-            case Closed():
+            case Closed() if not self._failed:
                 response = StreamingRecognizeResponse(total_billed_time=whole_seconds(event.received))
         if response is None:
             return []
