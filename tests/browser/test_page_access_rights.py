@@ -17,20 +17,16 @@ from support.server import Server, start_server
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = "k-0123456789"
-WEB = Path(__file__).parents[2] / "server" / "wavelane_server" / "web"
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "server" / "wavelane_server" / "web"
+EXAMPLE = ROOT / "clients" / "js" / "examples" / "stt_from_mic.html"
 
 
 class _Elsewhere(SimpleHTTPRequestHandler):
-    """A site with an empty page and the client's modules."""
+    """A site with an example of the client, and its modules."""
 
-    def do_GET(self) -> None:
-        if self.path.startswith("/client/"):
-            return super().do_GET()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><link rel=icon href=data:,>")
-        return None
+    def translate_path(self, path: str) -> str:
+        return str(EXAMPLE) if path.startswith(f"/{EXAMPLE.name}") else super().translate_path(path)
 
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
@@ -84,40 +80,34 @@ async def test_the_page_asks_for_a_key_and_keeps_it_for_the_tab(page: OpenPage, 
     await expect(notice).to_be_hidden()
 
 
-async def test_a_page_of_another_origin_hears_the_microphone(
+async def test_the_example_hears_the_microphone_from_another_origin(
     page: OpenPage, locked: Server, friend: str, tmp_path: Path
 ) -> None:
-    view = await page(friend, microphone=write_wav(tmp_path / "mic.wav", 0.3, decode(COMMANDS), 20.0))
-    text = await view.evaluate(
-        """async ([server, apiKey]) => {
-          const { Microphone, connect } = await import(`${server}/client/index.js`);
-          const microphone = await Microphone.open();
-          const stream = await connect(server, {sample_rate: microphone.sampleRate}, {apiKey});
-          const words = [];
-          stream.on("final", ({alternatives}) => words.push(alternatives[0].text));
-          await microphone.start(({samples}) => void stream.send(samples));
-          while (!words.some(Boolean)) await new Promise((resolve) => setTimeout(resolve, 50));
-          await microphone.close();
-          stream.end();
-          await stream.done;
-          return words.join(" ");
-        }""",
-        [locked.http, KEY],
-    )
-    assert re.match(r"\w", text)
+    microphone = write_wav(tmp_path / "mic.wav", 0.3, decode(COMMANDS), 20.0)
+    view = await page(f"{friend}/{EXAMPLE.name}?server={locked.http}&key={KEY}", microphone=microphone)
+    await view.get_by_role("button", name="Start").click()
+    await expect(view.locator("#partial")).to_have_text(re.compile(r"\w"))
+    # What is said last is written when it is stopped in the middle.
+    await view.get_by_role("button", name="Stop").click()
+    await expect(view.get_by_role("button", name="Start")).to_be_enabled()
+    await expect(view.locator("#finals")).to_have_text(re.compile(r"\w"))
+    await expect(view.locator("#partial")).to_be_empty()
+    await expect(view.get_by_role("status")).to_be_empty()
 
 
-async def test_other_pages_are_told_why_they_get_nothing(
-    page: OpenPage, locked: Server, friend: str, elsewhere: int
-) -> None:
+async def test_the_example_says_why_it_hears_nothing(page: OpenPage, locked: Server, friend: str) -> None:
+    view = await page(f"{friend}/{EXAMPLE.name}?server={locked.http}&key=another", network_faults=True)
+    await view.get_by_role("button", name="Start").click()
+    await expect(view.get_by_role("status")).to_have_text("This server does not know the API key that was sent.")
+    await expect(view.get_by_role("button", name="Start")).to_be_enabled()
+
+
+async def test_other_pages_are_told_why_they_get_nothing(page: OpenPage, locked: Server, elsewhere: int) -> None:
     fails = """async ([server, apiKey]) => {
       const { connect } = await import("/client/index.js");
       return connect(server, {}, {apiKey}).then(() => "", ({code, message}) => `${code}: ${message}`);
     }"""
     stranger = f"http://127.0.0.1:{elsewhere}"
-    view = await page(stranger, network_faults=True)
+    view = await page(f"{stranger}/icon.svg", network_faults=True)
     told = await view.evaluate(fails, [locked.http, KEY])
     assert told.startswith(f"unavailable: The server answers, but does not let pages from {stranger} in")
-    await view.goto(friend)
-    told = await view.evaluate(fails, [locked.http, "another"])
-    assert told == "unauthenticated: This server does not know the API key that was sent."
