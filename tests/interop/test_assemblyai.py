@@ -157,3 +157,30 @@ def test_node(
     endpoint = {"silence_ms": SILENCE_MS, "no_text_ms": SILENCE_MS}
     assert finals(events) == native_words(path, encoding="linear16", endpoint=endpoint, hotwords=["left"])
     assert finals(events, formatted=True)[0][0].isupper()
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("framework", ["livekit", "pipecat"])
+def test_voice_frameworks(
+    interop_server: Server,
+    key: str,
+    linear16: Callable[..., Path],
+    tmp_path: Path,
+    run_client: Callable[..., list[dict[str, Any]]],
+    frameworks_python: str,
+    native_words: Callable[..., list[str]],
+    framework: str,
+) -> None:
+    """Their default models write every turn in its final form."""
+    path = tmp_path / "speech"
+    path.write_bytes(linear16("libri_egypt.opus").read_bytes() + bytes(64_000))
+    script = f"frameworks_{framework}.py"
+    events = run_client(script, "assemblyai", interop_server.http, key, path, python=frameworks_python)
+    names = [event.get("frame") or event["event"] for event in events]
+    final = {"livekit": "final_transcript", "pipecat": "TranscriptionFrame"}[framework]
+    text = " ".join(event["text"] for name, event in zip(names, events, strict=True) if name == final)
+    style = {"itn": True, "punctuation": True, "capitals": True}
+    endpoint = {"silence_ms": 100, "no_text_ms": 100}
+    assert text.split() == native_words(path, encoding="linear16", text=style, endpoint=endpoint)
+    assert "ErrorFrame" not in names
+    assert {"livekit": "interim_transcript", "pipecat": "InterimTranscriptionFrame"}[framework] in names

@@ -278,3 +278,29 @@ def test_node(
     assert "".join(delta["delta"] for delta in deltas) == done["text"]
     endpoint = {"silence_ms": 500, "no_text_ms": 500}
     assert done["text"].split() == native_words("libri_egypt.opus", endpoint=endpoint)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("framework", ["livekit", "pipecat"])
+@pytest.mark.parametrize("kind", ["openai", "openai_file"])
+def test_voice_frameworks(
+    interop_server: Server,
+    key: str,
+    linear16: Callable[..., Path],
+    tmp_path: Path,
+    run_client: Callable[..., list[dict[str, Any]]],
+    frameworks_python: str,
+    native_words: Callable[..., list[str]],
+    framework: str,
+    kind: str,
+) -> None:
+    path = tmp_path / "speech"
+    path.write_bytes(linear16("libri_egypt.opus").read_bytes() + bytes(64_000))
+    script = f"frameworks_{framework}.py"
+    events = run_client(script, kind, interop_server.http, key, path, python=frameworks_python)
+    names = [event.get("frame") or event["event"] for event in events]
+    final = {"livekit": "final_transcript", "pipecat": "TranscriptionFrame"}[framework]
+    assert events[names.index(final)]["text"].split() == native_words(path, encoding="linear16")
+    assert "ErrorFrame" not in names
+    if kind == "openai":
+        assert {"livekit": "interim_transcript", "pipecat": "InterimTranscriptionFrame"}[framework] in names
