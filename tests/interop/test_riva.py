@@ -135,3 +135,46 @@ def test_errors(said: dict[str, list[dict[str, Any]]], job: str, code: str, mess
     assert status["status"] == code
     assert message in status["message"]
     assert status["metadata"]["wavelane-error-code"]
+
+
+@pytest.mark.frameworks
+def test_livekit(
+    interop_server: Server,
+    key: str,
+    run_client: Callable[..., list[dict[str, Any]]],
+    frameworks_python: str,
+    linear16: Callable[..., Path],
+    native_words: Callable[..., list[str]],
+) -> None:
+    file = linear16(EGYPT)
+    events = run_client("riva_livekit.py", interop_server.grpc, key, file, python=frameworks_python)
+    kinds = [event["event"] for event in events if event["event"] != "recognition_usage"]
+    assert (kinds[0], kinds[-1]) == ("start_of_speech", "end_of_speech")
+    assert kinds.count("interim_transcript") > 1
+    (final,) = (event for event in events if event["event"] == "final_transcript")
+    written = {"itn": True, "punctuation": True, "capitals": True}
+    assert final["text"].split() == native_words(EGYPT, text=written)
+    assert 3 < final["end"] < 3.7
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("kind", ["live", "recorded"])
+def test_pipecat(
+    interop_server: Server,
+    key: str,
+    run_client: Callable[..., list[dict[str, Any]]],
+    frameworks_python: str,
+    linear16: Callable[..., Path],
+    native_words: Callable[..., list[str]],
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    file = tmp_path / "speech"
+    file.write_bytes(linear16(EGYPT).read_bytes() + bytes(64_000))
+    frames = run_client("riva_pipecat.py", kind, interop_server.grpc, key, file, python=frameworks_python)
+    if kind == "live":
+        assert [frame["frame"] for frame in frames].count("InterimTranscriptionFrame") > 1
+    (final,) = (frame["text"] for frame in frames if frame["frame"] == "TranscriptionFrame")
+    text = {"itn": kind == "recorded", "punctuation": True, "capitals": True}
+    options = {"endpoint": {"silence_ms": 320}} if kind == "live" else {}
+    assert final.split() == native_words(EGYPT, text=text, **options)
