@@ -159,7 +159,7 @@ class LimitsConfig(_Section):
     """What one client may take. Lanes and backlog are bounded by ``engine``."""
 
     max_connections: Annotated[int, Field(ge=1)] = 4096
-    """Open HTTP and WebSocket connections; more are answered with 503."""
+    """Open HTTP and WebSocket connections; more are answered with 503. As many of Wyoming's."""
     max_message_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 1_048_576
     """Largest message of a stream (bytes)."""
     backpressure_ms: Annotated[int, Field(ge=100, le=600_000)] = 2_000

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -28,7 +29,7 @@ async def service(serve: Callable[..., Coroutine[Any, Any, Service]]) -> Service
     return await serve(
         server__vosk_port=0,
         server__sherpa_port=0,
-        limits__idle_timeout_s=0.8,
+        limits__idle_timeout_s=1.5,
         limits__send_timeout_s=0.5,
         limits__send_buffer=16,
         limits__backpressure_ms=200,
@@ -124,6 +125,31 @@ async def test_a_fault_closes_with_its_reason(service: Service, fault: str, spee
     finals = [result for result in map(json.loads, results[:-1]) if result["is_final"]]
     assert " ".join(final["text"] for final in finals).strip() == await heard_alone(service, speech)
     await quiet(service)
+
+
+@pytest.mark.parametrize("path", ["/", "/sherpa"])
+async def test_messages_with_faults_harm_nobody_else(service: Service, path: str, speech: bytes) -> None:
+    """Whatever a session ends with, it ends."""
+    rng = random.Random(7)
+    texts = [CONFIG, '{"eof" : 1}', '{"reset" : 1}', "Done"]
+    async with connect(service, "/") as neighbour:
+        await neighbour.send(CONFIG)
+        answers = []
+        for part in pieces(speech, 12_800):
+            await neighbour.send(part)
+            answers.append(str(await neighbour.recv()))
+            async with connect(service, path) as socket:
+                with suppress(ConnectionClosed):
+                    for _ in range(rng.randint(1, 6)):
+                        text = bytearray(rng.choice(texts).encode())
+                        text[rng.randrange(len(text))] = rng.choice(b'{}[]":1e \\nDx')
+                        await socket.send(text.decode() if rng.random() < 0.3 else rng.randbytes(rng.randint(0, 400)))
+                    await socket.send("Done" if path == "/sherpa" else '{"eof" : 1}')
+                _, code, _ = await rest(socket)
+                assert code in (1000, 4400, 4422)
+        await neighbour.send('{"eof" : 1}')
+        more, _, _ = await rest(neighbour)
+    assert vosk_words([*answers, *more]) == await heard_alone(service, speech)
 
 
 async def test_silence_ends_a_session(service: Service) -> None:

@@ -24,7 +24,7 @@ CONNECTIONS = 6
 async def service(serve: Callable[..., Coroutine[Any, Any, Service]]) -> Service:
     return await serve(
         server__wyoming_port=0,
-        limits__idle_timeout_s=0.8,
+        limits__idle_timeout_s=1.5,
         limits__send_timeout_s=0.5,
         limits__send_buffer=16,
         limits__max_message_bytes=65_536,
@@ -133,6 +133,25 @@ async def test_a_fault_is_told_and_harms_nobody_else(
     *_, (kind, error) = await client.rest()
     assert (kind, error["code"]) == ("error", code)
     await neighbour.send(packet("audio-chunk", FORMAT, speech[64_000:]) + packet("audio-stop"))
+    assert (await neighbour.until("transcript"))["text"] == await heard_alone(service, speech)
+
+
+async def test_bytes_with_faults_harm_nobody_else(service: Service, connect: Open, speech: bytes) -> None:
+    """Any answer is good, as long as there is an end."""
+    rng, port = random.Random(7), service.more_ports["wyoming_port"]
+    whole = recording(speech[:32_000], chunk=1600, language="en")
+    neighbour = await connect()
+    for at in range(0, len(speech), 6_400):
+        await neighbour.send(packet("audio-chunk", FORMAT, speech[at : at + 6_400]))
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 20)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        client = await WyomingClient.open(port)
+        await client.send(bytes(data))
+        client.writer.write_eof()
+        assert {kind for kind, _ in await client.rest()} & {"error", "transcript"}
+        client.close()
+    await neighbour.send(packet("audio-stop"))
     assert (await neighbour.until("transcript"))["text"] == await heard_alone(service, speech)
 
 
