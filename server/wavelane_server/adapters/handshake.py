@@ -85,6 +85,8 @@ class WebSocketProtocol:
     """The API key that the client gives; None for none."""
     subprotocol: Callable[[Handshake], str | None] = first_without_key
     """Which of those offered is agreed on; None for none."""
+    headers: Callable[[Any], Mapping[str, str]] = lambda adapter: {}
+    """Of the answer that opens the WebSocket, given the session's adapter."""
     refuse: Callable[[WavelaneError, int], Refusal] = refusal
     """How an error looks before the handshake; the number is the setting ``limits.retry_after_s``."""
     tells: bool = False

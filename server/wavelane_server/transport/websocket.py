@@ -93,7 +93,8 @@ async def _converse(
         status = 403 if isinstance(error, OriginError) else answer.status
         await websocket.send_denial_response(JSONResponse(answer.body, status, answer.headers))
         return
-    await websocket.accept(protocol.subprotocol(handshake))
+    headers = [(name.encode(), value.encode()) for name, value in protocol.headers(adapter).items()]
+    await websocket.accept(protocol.subprotocol(handshake), headers)
     try:
         failure = await Conversation(recognizer, link, adapter, refuse_by_status=False).run()
     except VanishedError:

@@ -14,6 +14,7 @@ def _protocol(adapter: Callable[[Handshake, Request], Adapter[str | bytes, str]]
         adapter=lambda handshake: adapter(handshake, Request()),
         key=key,
         subprotocol=subprotocol,
+        headers=lambda adapter: {"dg-request-id": adapter.request.id},
         refuse=refuse_handshake,
     )
 

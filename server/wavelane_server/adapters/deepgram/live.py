@@ -3,14 +3,13 @@
 import hashlib
 import uuid
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import CLOCK_RATE, Closed, Endpoint, Failed, Final, Flushed, Partial, SpeechStarted
+from wavelane.events import Closed, Endpoint, Failed, Final, Flushed, Partial, SpeechStarted
 from wavelane_server.adapters.base import (
     Audio,
     Command,
@@ -27,9 +26,9 @@ from wavelane_server.adapters.base import (
     Rejection,
     Reply,
 )
+from wavelane_server.adapters.deepgram.channel import Channel
 from wavelane_server.adapters.deepgram.options import FEATURES, live_options, punctuated, text_options
 from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
-from wavelane_server.adapters.deepgram.words import alternative, mean_confidence, of_final
 from wavelane_server.adapters.handshake import Handshake
 
 MESSAGES: Mapping[str, frozenset[str]] = {
@@ -39,22 +38,6 @@ MESSAGES: Mapping[str, frozenset[str]] = {
     "Configure": frozenset({"keyterms", "features"}),
 }
 """Types of a client's text messages, and the fields that each may have."""
-
-
-@dataclass(slots=True)
-class _Channel:
-    """What was told of a channel."""
-
-    finalised: int = 0
-    """Sample clock up to which results are final."""
-    endpoint: int = 0
-    """Where a rule ended the utterance whose final is due."""
-    flushed: bool = False
-    """Its result of the flush under way was sent."""
-    speaking: bool = False
-    """Words are heard that are not final."""
-    last_word: int | None = None
-    """End of the newest final word, until the utterance's end is told."""
 
 
 class ListenV1:
@@ -69,15 +52,14 @@ class ListenV1:
     """
 
     def __init__(self, handshake: Handshake, request: Request) -> None:
-        self._request = request
+        self.request = request
         self._options = live_options(handshake.query)
         self._features = dict(self._options.features)
-        self._punctuated = self._options.punctuated
-        self._channels = [_Channel() for _ in range(self._options.channels)]
+        self._metadata: dict[str, Any] = {}
+        self._channels = [Channel(index, self._options, self._metadata) for index in range(self._options.channels)]
         self._pending: deque[tuple[Mapping[str, bool], list[str] | None]] = deque()
         """Changes that are not answered yet: all features, and the keyterms where they changed."""
         self._sha256 = hashlib.sha256()
-        self._metadata: dict[str, Any] = {}
 
     def begin(self) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
@@ -106,18 +88,17 @@ class ListenV1:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
         match event:
             case Partial():
-                return [self._partial(event)]
+                return _encoded(self._channels[event.channel].partial(event))
             case Final():
-                return [self._final(event)]
+                return _encoded([self._channels[event.channel].final(event)])
             case Progress():
-                return self._progress(event)
+                return _encoded(self._channels[event.channel].progress(event.at))
             case Endpoint():
                 self._channels[event.channel].endpoint = event.at
             case SpeechStarted() if self._options.vad_events:
-                started = {"channel": [event.channel, len(self._channels)], "timestamp": seconds(event.at)}
-                return [_encode({"type": "SpeechStarted", **started})]
+                return _encoded([self._channels[event.channel].started(event.at)])
             case Flushed():
-                return self._flushed(event)
+                return _encoded(message for channel in self._channels for message in channel.flushed(event.at))
             case Configured():
                 return [self._configured()]
             case Failed():
@@ -125,7 +106,7 @@ class ListenV1:
             case Closed():
                 return [self._closed(event)]
             case Ready():
-                self._metadata = _metadata(self._request, event.model)
+                self._metadata.update(_metadata(self.request, event.model))
         return []
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
@@ -172,101 +153,27 @@ class ListenV1:
     def _configured(self) -> str:
         self._features, keyterms = dict(self._pending[0][0]), self._pending[0][1]
         self._pending.popleft()
-        self._punctuated = punctuated(self._features)
+        for channel in self._channels:
+            channel.punctuated = punctuated(self._features)
         told = {} if keyterms is None else {"keyterms": keyterms}
-        return _encode({"type": "ConfigureSuccess", "request_id": self._request.id, **told})
+        return _encode({"type": "ConfigureSuccess", "request_id": self.request.id, **told})
 
     def _failed(self, event: Failed) -> str:
         if self._pending and not event.fatal and event.code is ErrorCode.INVALID_CONFIG:
             _, keyterms = self._pending.popleft()
             code = "CONFIGURE_INTERNAL_ERROR" if keyterms is None else "CONFIGURE_KEYTERMS_NOT_SUPPORTED"
-            identity = {"request_id": self._request.id, "code": code}
+            identity = {"request_id": self.request.id, "code": code}
             return _encode({"type": "ConfigureFailure", **identity, "description": event.message})
         return _error(event.code.value, event.message)
-
-    def _partial(self, event: Partial) -> str:
-        channel = self._channels[event.channel]
-        channel.speaking = bool(event.text)
-        shown = alternative(event.text, mean_confidence(event.words), event.words, punctuated=self._punctuated)
-        end = max(event.processed, channel.finalised)
-        return self._results(event.channel, [shown], (channel.finalised, end), is_final=False, speech_final=False)
-
-    def _final(self, event: Final) -> str:
-        channel = self._channels[event.channel]
-        words = event.words
-        start = min(channel.finalised, words[0].start) if words else channel.finalised
-        channel.finalised = max(channel.finalised, channel.endpoint, event.end)
-        channel.speaking = False
-        if words:
-            channel.last_word = words[-1].end
-        flushed = event.reason == "flush"
-        channel.flushed |= flushed
-        silent = event.reason in ("silence", "no_text") and self._options.speech_final
-        return self._results(
-            event.channel,
-            [of_final(each, punctuated=self._punctuated) for each in event.alternatives],
-            (start, channel.finalised),
-            is_final=True,
-            speech_final=silent or event.reason in ("flush", "end"),
-            from_finalize=flushed,
-        )
-
-    def _flushed(self, event: Flushed) -> list[str]:
-        """What the client waits for, of channels that had nothing to finalise."""
-        empty = [alternative("", 0.0, (), punctuated=False)]
-        messages = []
-        for index, channel in enumerate(self._channels):
-            if not channel.flushed:
-                span = (channel.finalised, max(event.at, channel.finalised))
-                flags = {"is_final": True, "speech_final": True, "from_finalize": True}
-                messages.append(self._results(index, empty, span, **flags))
-            channel.flushed = False
-            channel.finalised = max(event.at, channel.finalised)
-        return messages
-
-    def _results(
-        self,
-        channel: int,
-        alternatives: list[dict[str, Any]],
-        span: tuple[int, int],
-        *,
-        is_final: bool,
-        speech_final: bool,
-        from_finalize: bool = False,
-    ) -> str:
-        start, end = span
-        return _encode(
-            {
-                "type": "Results",
-                "channel_index": [channel, len(self._channels)],
-                "duration": seconds(end - start),
-                "start": seconds(start),
-                "is_final": is_final,
-                "speech_final": speech_final,
-                "channel": {"alternatives": alternatives},
-                "metadata": self._metadata,
-                "from_finalize": from_finalize,
-            }
-        )
-
-    def _progress(self, event: Progress) -> list[str]:
-        channel = self._channels[event.channel]
-        gap = self._options.utterance_end_ms
-        last = channel.last_word
-        if gap is None or last is None or channel.speaking or event.at - last < gap * CLOCK_RATE // 1000:
-            return []
-        channel.last_word = None
-        place = [event.channel, len(self._channels)]
-        return [_encode({"type": "UtteranceEnd", "channel": place, "last_word_end": seconds(last)})]
 
     def _closed(self, event: Closed) -> str:
         return _encode(
             {
                 "type": "Metadata",
                 "transaction_key": "deprecated",
-                "request_id": self._request.id,
+                "request_id": self.request.id,
                 "sha256": self._sha256.hexdigest(),
-                "created": self._request.created_text,
+                "created": self.request.created_text,
                 "duration": seconds(event.received),
                 "channels": len(self._channels),
                 **({"extra": self._options.extra} if self._options.extra else {}),
@@ -298,3 +205,7 @@ def _invalid(message: str) -> WavelaneError:
 
 def _encode(values: dict[str, Any]) -> str:
     return orjson.dumps(values).decode()
+
+
+def _encoded(messages: Iterable[dict[str, Any]]) -> list[str]:
+    return [_encode(message) for message in messages]

@@ -79,6 +79,8 @@ class Options:
     """To be returned as it came."""
     channels: int
     """Recognised on their own."""
+    interim: bool = False
+    """Results are wanted before they are final."""
     speech_final: bool = False
     """Utterances that silence ends are the ends of speech."""
     utterance_end_ms: int | None = None
@@ -108,13 +110,16 @@ def live_options(items: Iterable[tuple[str, str]]) -> Options:
     if utterance_end is not None and endpoint.get("silence_ms", 0) > utterance_end:
         # The end of an utterance is told after the words that it had are final.
         endpoint = {"silence_ms": utterance_end}
-    values: dict[str, Any] = {"partials": query.flag("interim_results") or False, "endpoint": endpoint}
+    interim = query.flag("interim_results") or False
+    # The end of an utterance is looked for in partials too.
+    values: dict[str, Any] = {"partials": interim or utterance_end is not None, "endpoint": endpoint}
     alternatives = query.integer("alternatives", 1, 30)
     if alternatives is not None and alternatives > 1:
         values |= {"alternatives": alternatives, "decoding": {"method": "beam"}}
     return _options(
         query,
         values,
+        interim=interim,
         speech_final=speech_final,
         utterance_end_ms=utterance_end,
         vad_events=query.flag("vad_events") or False,

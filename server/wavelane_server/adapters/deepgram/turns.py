@@ -1,7 +1,7 @@
 """``/v2/listen``: audio in, the turns of a conversation out."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,8 +32,10 @@ from wavelane_server.adapters.base import (
     Reconfigure,
     Rejection,
 )
+from wavelane_server.adapters.deepgram.channel import LEAST_GAP
 from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
 from wavelane_server.adapters.deepgram.turn_options import confidence, turn_options
+from wavelane_server.adapters.deepgram.words import Rest, last_stands
 from wavelane_server.adapters.handshake import Handshake
 
 UPDATE_TICKS = CLOCK_RATE // 4
@@ -60,7 +62,7 @@ class ListenV2:
     """
 
     def __init__(self, handshake: Handshake, request: Request) -> None:
-        self._request = request
+        self.request = request
         self._options = turn_options(handshake.query)
         self._pending: deque[Mapping[str, Any] | None] = deque()
         """Each ``Configure`` that is not answered yet; None for one that is refused already."""
@@ -70,8 +72,10 @@ class ListenV2:
         self._told = 0  # sample clock up to which the client was told of audio
         self._started = False
         self._eager: str | None = None  # transcript of the eager end that stands
-        self._done: list[tuple[str, tuple[Word, ...]]] = []  # utterances of the turn that were cut for their length
-        self._open: tuple[str, tuple[Word, ...]] = ("", ())
+        self._done: list[tuple[str, Sequence[Word]]] = []  # utterances of the turn that were cut for their length
+        self._open: tuple[str, Sequence[Word]] = ("", ())
+        self._rest = Rest()
+        self._stands = False
         self._speaking = False
         self._quiet_since = 0
         self._endpoint = 0
@@ -119,7 +123,7 @@ class ListenV2:
                 self._speaking = False
                 self._quiet_since = max(self._quiet_since, event.at)
             case Ready():
-                return [self._encode("Connected", request_id=self._request.id)]
+                return [self._encode("Connected", request_id=self.request.id)]
             case Configured():
                 return [self._configured()]
             case Failed():
@@ -133,44 +137,56 @@ class ListenV2:
         return rejection(error)
 
     def _partial(self, event: Partial) -> list[str]:
-        self._open = (event.text, event.words)
-        if event.words:
-            self._quiet_since = max(self._quiet_since, event.words[-1].end)
+        self._open = text, words = self._rest.of(event.text, event.words)
+        self._stands = last_stands(event)
+        if words:
+            self._quiet_since = max(self._quiet_since, words[-1].end)
         if not self._started:
-            return self._start(event.processed) if event.text else []
+            return self._start(event.processed) if text else []
         if self._eager is not None and self._eager != self._transcript:
             return self._resume(event.processed)
         return self._eager_end(event.processed) or [self._turn_info("Update", event.processed)]
 
     def _final(self, event: Final) -> list[str]:
-        if self._eager is None or event.text.rstrip(MARKS) != self._open[0].rstrip(MARKS):
+        text, words = self._rest.of(event.text, event.words)
+        self._rest.close()
+        if self._eager is None or text.rstrip(MARKS) != self._open[0].rstrip(MARKS):
             # Else the client has begun to answer the text as it was, and a full stop more is no reason to begin anew.
-            self._open = (event.text, event.words)
+            self._open = (text, words)
         end = max(event.end, self._endpoint, self._told)
-        messages = [] if self._started or not event.text else self._start(end)
+        messages = [] if self._started or not text else self._start(end)
         if event.reason == "max_utterance":
             # The turn goes on in another utterance.
-            if event.text:
+            if text:
                 self._done.append(self._open)
             self._open = ("", ())
             return messages
         if self._started:
             if self._eager is not None and self._eager != self._transcript:
                 messages += self._resume(end)
-            messages.append(self._end(event, end))
-        self._open, self._done, self._started, self._eager = ("", ()), [], False, None
-        self._begin = end
+            silent = event.reason in ("silence", "no_text")
+            messages.append(self._end(end, self._options.thresholds.trigger if silent else "manual"))
+        self._open = ("", ())
         return messages
 
-    def _end(self, event: Final, end: int) -> str:
-        thresholds = self._options.thresholds
-        trigger = thresholds.trigger if event.reason in ("silence", "no_text") else "manual"
-        sure = thresholds.eot_threshold if trigger == "model" else 0.0
-        message = self._turn_info("EndOfTurn", end, least=sure, trigger=trigger)
+    def _end(self, at: int, trigger: str) -> str:
+        sure = self._options.thresholds.eot_threshold if trigger == "model" else 0.0
+        message = self._turn_info("EndOfTurn", at, least=sure, trigger=trigger)
         self._turn += 1
+        self._open, self._done, self._started, self._eager = ("", ()), [], False, None
+        self._begin = at
         return message
 
+    def _timed_out(self, at: int) -> bool:
+        """Nothing was said for so long that the turn is over, whatever else is to be heard."""
+        words = self._open[1]
+        timeout = max(self._options.thresholds.eot_timeout_ms * CLOCK_RATE // 1000, LEAST_GAP)
+        return self._started and bool(words) and self._stands and at - words[-1].end >= timeout
+
     def _progress(self, at: int) -> list[str]:
+        if self._timed_out(at):
+            self._rest.tell(self._open[1])
+            return [self._end(at, "timeout")]
         due = at - self._told >= UPDATE_TICKS
         return self._eager_end(at) or ([self._turn_info("Update", at)] if due else [])
 
@@ -204,7 +220,7 @@ class ListenV2:
         hints = {"languages_hinted": list(self._options.hints)} if self._options.hints else {}
         return self._encode(
             "TurnInfo",
-            request_id=self._request.id,
+            request_id=self.request.id,
             event=event,
             turn_index=self._turn,
             audio_window_start=seconds(self._begin),
@@ -234,7 +250,7 @@ class ListenV2:
         self._options = options = self._options.configured(values)
         return self._encode(
             "ConfigureSuccess",
-            request_id=self._request.id,
+            request_id=self.request.id,
             thresholds=options.thresholds.shown(),
             keyterms=list(options.keyterms),
             numerals=options.numerals,
@@ -247,8 +263,8 @@ class ListenV2:
             return self._encode("Error", code=code, description=event.message)
         if event.code is ErrorCode.INVALID_CONFIG and self._pending:
             self._pending.popleft()
-            return self._encode("ConfigureFailure", request_id=self._request.id, code=code, description=event.message)
-        return self._encode("Warning", request_id=self._request.id, code=code, description=event.message)
+            return self._encode("ConfigureFailure", request_id=self.request.id, code=code, description=event.message)
+        return self._encode("Warning", request_id=self.request.id, code=code, description=event.message)
 
     def _encode(self, kind: str, **values: Any) -> str:
         message = {"type": kind, "sequence_id": self._sequence, **values}

@@ -16,9 +16,11 @@ REQUEST = Request(id="11111111-2222-3333-4444-555555555555", created=datetime(20
 QUERIES = {
     "live": "model=nova-3&encoding=linear16&sample_rate=16000&interim_results=true&vad_events=true"
     "&utterance_end_ms=1000&endpointing=25&smart_format=true&extra=who:me&tag=x",
+    "live_noise": "encoding=linear16&sample_rate=16000&utterance_end_ms=1000&punctuate=true",
     "multichannel": "model=nova-2&encoding=mulaw&sample_rate=8000&channels=2&multichannel=true&endpointing=false"
     "&keywords=egypt:2&replace=egypt:Egypt&language=en-US",
     "turns": "model=flux-general-en&encoding=linear16&sample_rate=16000&eager_eot_threshold=0.4&keyterm=egypt",
+    "turns_noise": "model=nile-model&encoding=linear16&sample_rate=16000&eot_timeout_ms=1500",
     "turns_forced": "model=flux-general-multi&eot_threshold=1.0&eot_timeout_ms=10000&language_hint=en&language_hint=de",
 }
 

@@ -21,11 +21,14 @@ async def open_stream(service: Service, path: str = RAW) -> ClientConnection:
 
 
 async def rest(socket: ClientConnection) -> list[str]:
-    """Types of all messages to the end of the connection."""
+    """Types of all messages to the end of the connection; those that name the request name the handshake's."""
+    assert socket.response is not None
     types = []
     try:
         while True:
-            types.append(json.loads(await socket.recv())["type"])
+            message = json.loads(await socket.recv())
+            assert message.get("request_id") in (None, socket.response.headers["dg-request-id"])
+            types.append(message["type"])
     except ConnectionClosed:
         return types
 
