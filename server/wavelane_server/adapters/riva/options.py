@@ -13,6 +13,9 @@ CONTAINERS = ("ENCODING_UNSPECIFIED", "FLAC", "OGGOPUS")
 
 FORCE_EOU = "force_eou"
 
+LEAST_SILENCE_MS = 100
+"""Shortest silence that ends an utterance (ms); shorter ones are within words."""
+
 _MODELS = re.compile(r"parakeet|conformer|citrinet|canary|nemotron|whisper|jasper|quartznet|riva|asr", re.IGNORECASE)
 """In the names that NVIDIA gives its models, which its clients send by default; all of them are the one served."""
 
@@ -124,7 +127,9 @@ def _endpointing(asked: RivaAsked, value: Any, config: Any, host: Host) -> None:
         if name == "start_history":
             asked.part("vad", min_speech_ms=number)
         elif name == "stop_history":
-            asked.part("endpoint", silence_ms=number)
+            if number < LEAST_SILENCE_MS:
+                asked.warnings.append(f"endpointing_config.stop_history: {number} counts as {LEAST_SILENCE_MS}")
+            asked.part("endpoint", silence_ms=max(number, LEAST_SILENCE_MS))
         elif name == "stop_history_eou":
             asked.part("vad", min_silence_ms=number)
             asked.early = True

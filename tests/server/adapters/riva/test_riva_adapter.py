@@ -115,6 +115,12 @@ def test_runtime_configuration() -> None:
             forced(wrong)
 
 
+def test_too_short_a_silence_is_the_shortest() -> None:
+    asked = ask({"endpointing_config": {"stop_history": 40}})
+    assert asked.values["endpoint"] == {"silence_ms": 100}
+    assert asked.warnings == ["endpointing_config.stop_history: 40 counts as 100"]
+
+
 def test_what_is_served() -> None:
     for name, count in (("", 2), ("m", 2), ("other", 0)):
         request = asr.RivaSpeechRecognitionConfigRequest(model_name=name).SerializeToString()
