@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from support.server import Server
 from wavelane_client import Final, connect_sync
@@ -183,10 +184,18 @@ def test_refused(
     assert refused["body"]["request_id"] == refused["headers"]["dg-request-id"]
 
 
+def test_a_browser_offers_its_key_as_a_subprotocol(interop_server: Server, key: str) -> None:
+    offered = [Subprotocol("token"), Subprotocol(key)]
+    with connect(f"{interop_server.ws}/v1/listen", subprotocols=offered, proxy=None) as socket:
+        assert socket.subprotocol == "token"
+        socket.send('{"type":"CloseStream"}')
+        assert json.loads(socket.recv())["type"] == "Metadata"
+
+
 def test_what_the_model_does_not_know_is_refused_at_the_handshake(interop_server: Server, key: str) -> None:
     for query, why in (("language=tlh", "language: "), ("model=other-model", "model: this server serves")):
         with pytest.raises(InvalidStatus) as refused:
-            connect(f"{interop_server.ws}/v1/listen?{query}", subprotocols=["token", key])  # type: ignore[list-item]
+            connect(f"{interop_server.ws}/v1/listen?{query}", additional_headers={"Authorization": f"Bearer {key}"})
         assert refused.value.response.status_code == 400
         assert why in refused.value.response.headers["dg-error"]
 
