@@ -27,7 +27,7 @@ def main(path: str, url: str = "ws://127.0.0.1:8080") -> None:
     errors: list[StreamingError] = []
     client.on(StreamingEvents.Turn, show)
     client.on(StreamingEvents.Error, lambda _, error: errors.append(error))
-    client.connect(StreamingParameters(sample_rate=RATE))
+    client.connect(StreamingParameters.model_validate({"sample_rate": RATE}))
     if not errors:
         client.stream(samples(path))
         client.disconnect(terminate=True)

@@ -27,9 +27,14 @@ async def main(url: str = "ws://127.0.0.1:8080") -> None:
         StreamingClientOptions(api_key=os.environ.get("WAVELANE_API_KEY", "none"), api_host=url)
     )
     over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def fail(_: AsyncStreamingClient, error: StreamingError) -> None:
+        if not over.done():
+            over.set_exception(error)
+
     client.on(StreamingEvents.Turn, show)
-    client.on(StreamingEvents.Error, lambda _, error: over.done() or over.set_exception(error))
-    await client.connect(StreamingParameters(sample_rate=microphone.sample_rate))
+    client.on(StreamingEvents.Error, fail)
+    await client.connect(StreamingParameters.model_validate({"sample_rate": microphone.sample_rate}))
 
     async def speak() -> None:
         async for block in microphone.blocks():

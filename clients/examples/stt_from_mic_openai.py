@@ -7,6 +7,7 @@ import asyncio
 import base64
 import os
 import sys
+from typing import Any
 
 from openai import AsyncOpenAI
 from websockets.exceptions import WebSocketException
@@ -20,8 +21,8 @@ async def main(url: str = "http://127.0.0.1:8080") -> None:
     client = AsyncOpenAI(api_key=os.environ.get("WAVELANE_API_KEY", "none"), base_url=f"{url}/v1")
     microphone = Microphone()
     async with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
-        # OpenAI takes 24,000 samples a second alone; here the microphone's own rate will do.
-        form = {"type": "audio/pcm", "rate": microphone.sample_rate}
+        # OpenAI takes 24,000 samples a second alone, and so do the types of its client; here any rate will do.
+        form: Any = {"type": "audio/pcm", "rate": microphone.sample_rate}
         await connection.session.update(session={"type": "transcription", "audio": {"input": {"format": form}}})
 
         async def speak() -> None:

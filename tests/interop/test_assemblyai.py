@@ -82,20 +82,19 @@ def test_formatted_turns_and_a_forced_end(
     assert warning["warning"].startswith("agent_context has no effect here")
 
 
-def test_words_to_expect(
+def test_words_to_expect_in_opus(
     interop_server: Server,
     key: str,
-    linear16: Callable[..., Path],
+    speech_path: Callable[[str], Path],
     run_client: Callable[..., list[dict[str, Any]]],
     native_words: Callable[..., list[str]],
 ) -> None:
-    path = linear16("libri_egypt.opus")
-    expected = ["vatican", "egypt"]
-    events = run(run_client, interop_server, key, path, parameters={"keyterms_prompt": expected})
+    name, expected = "libri_egypt.opus", ["vatican", "egypt"]
+    parameters = {"encoding": "ogg_opus", "keyterms_prompt": expected}
+    heard = finals(run(run_client, interop_server, key, speech_path(name), parameters=parameters))
     options: dict[str, Any] = {"endpoint": {"silence_ms": SILENCE_MS, "no_text_ms": SILENCE_MS}}
-    heard = finals(events)
-    assert heard == native_words(path, encoding="linear16", hotwords=expected, **options)
-    assert heard != native_words(path, encoding="linear16", **options)
+    assert heard == native_words(name, hotwords=expected, **options)
+    assert heard != native_words(name, **options)
 
 
 def test_what_is_refused(

@@ -172,6 +172,7 @@ def test_an_update_that_cannot_be(
     *_, error = run_client("openai_realtime.py", "sync", interop_server.http, key, linear16(RECORDING), wanted)
     assert error["error"]["event_id"] == "mine"
     assert "not 'tlh'" in error["error"]["message"]
+    assert error["error"]["param"] == "session.audio.input.transcription.language"
 
 
 def realtime(server: Server, *subprotocols: str, **headers: str) -> Any:
@@ -192,6 +193,29 @@ def test_keys(interop_server: Server, key: str) -> None:
         updated = json.loads(browser.recv())
         assert updated["type"] == "transcription_session.updated"
         assert updated["session"]["input_audio_format"] == "g711_ulaw"
+
+
+def test_a_long_silence_is_an_item(interop_server: Server, key: str) -> None:
+    """On the clock of the audio, so that it does not matter how fast it comes."""
+    with realtime(interop_server, Authorization=f"Bearer {key}") as client:
+        update = session({"type": "server_vad", "idle_timeout_ms": 1_500})
+        client.send(json.dumps({"type": "session.update", "session": update}))
+        for _ in range(40):
+            audio = base64.b64encode(bytes(3_200)).decode()
+            client.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+        client.send('{"type":"input_audio_buffer.clear"}')
+        events = []
+        while not events or events[-1]["type"] != "input_audio_buffer.cleared":
+            events.append(json.loads(client.recv(20)))
+    check(events)
+    times = [
+        (event["audio_start_ms"], event["audio_end_ms"])
+        for event in events
+        if event["type"] == "input_audio_buffer.timeout_triggered"
+    ]
+    assert len(times) == 2
+    assert all(1_500 <= end - start < 1_700 for start, end in times)
+    assert times[1][0] == times[0][1]
 
 
 def test_garbage_harms_nobody(interop_server: Server, key: str, linear16: Callable[..., Path]) -> None:

@@ -34,8 +34,9 @@ from wavelane_server.adapters.base import (
 )
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, bearer
 from wavelane_server.adapters.openai.errors import RequestError, describe, error_body, refuse
+from wavelane_server.adapters.openai.fields import LOGPROBS, BetaFields, ServerVad, SessionFields
 from wavelane_server.adapters.openai.items import Items
-from wavelane_server.adapters.openai.options import LOGPROBS, BetaFields, ServerVad, SessionFields, State
+from wavelane_server.adapters.openai.state import State, param_of
 
 SUBPROTOCOL = "realtime"
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
@@ -211,12 +212,13 @@ class RealtimeAdapter:
         self._items.logprobs = LOGPROBS in state.include
 
     def _failed(self, event: Failed) -> None:
-        event_id = None
+        event_id = param = None
         if event.code is ErrorCode.INVALID_CONFIG and not event.fatal and self._waiting:
             event_id, _, _ = self._waiting.popleft()
+            param = param_of(event.message)
         if event.fatal:
             self._items.failed(event.message)
-        self._say("error", error=error_body(WavelaneError(event.code, event.message), event_id))
+        self._say("error", error=error_body(WavelaneError(event.code, event.message), event_id, param))
 
     def _session(self, kind: str, state: State) -> str:
         beta = kind.startswith("transcription_session")

@@ -14,8 +14,9 @@ from wavelane.events import Final, Partial
 from wavelane_server.adapters.base import Outgoing, Reply
 from wavelane_server.adapters.openai.deltas import Deltas
 from wavelane_server.adapters.openai.errors import RequestError, describe, error_body
+from wavelane_server.adapters.openai.fields import ServerVad
 from wavelane_server.adapters.openai.items import logprobs
-from wavelane_server.adapters.openai.options import ServerVad, detection, hint_values
+from wavelane_server.adapters.openai.options import detection, hint_values
 from wavelane_server.transcript_formats import FORMATS
 
 FIELDS: Mapping[str, str] = {

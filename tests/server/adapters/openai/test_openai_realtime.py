@@ -15,8 +15,9 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.session.options import parse_options
 from wavelane_server.adapters.base import Audio, Configure, Flush, Reconfigure, Reply
 from wavelane_server.adapters.handshake import Handshake
-from wavelane_server.adapters.openai.options import FIELDS, SessionFields, State
+from wavelane_server.adapters.openai.fields import FIELDS, SessionFields
 from wavelane_server.adapters.openai.realtime import PROTOCOL, RealtimeAdapter
+from wavelane_server.adapters.openai.state import State
 
 DIALOGUES = {"openai_turns.jsonl": False, "openai_manual.jsonl": True, "openai_mistakes.jsonl": False}
 RECORDED = [json.dumps(line["client"]) for name in DIALOGUES for line in lines(name) if "client" in line]
