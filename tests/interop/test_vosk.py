@@ -63,18 +63,26 @@ def test_alternatives(say: Run, native_words: Words) -> None:
     assert [word["word"] for word in finals[-1][1]["result"]] == finals[-1][1]["text"].split()
 
 
-def test_a_list_of_phrases_is_favoured(say: Run, native_words: Words) -> None:
-    def spoken(answers: list[Any]) -> list[str]:
-        return " ".join(answer["text"] for answer in answers if answer.get("text")).split()
+def test_only_words_of_a_list_are_heard(say: Run, native_words: Words) -> None:
+    """As with theirs, in any order; and nothing where something else was said."""
+    phrases = ["but the vatican received with open arms", "messengers of egypt"]
+    words = " ".join(phrases).split()
+    grammar = f"#JSGF V1.0; grammar list; public <words> = ({' | '.join(words)})+;"
+    heard = spoken(say(EGYPT, phrase_list=phrases, words=0))
+    assert heard == native_words(EGYPT, grammar=grammar)
+    assert {"vatican", "messengers", "egypt"} < set(heard) <= set(words)
+    assert not {"vatican", "messengers", "egypt"} & set(native_words(EGYPT))
+    assert spoken(say(EGYPT, phrase_list=["zero one two three four five six seven eight nine oh"])) == []
 
-    heard = native_words(EGYPT)
-    assert "vatican" not in heard
-    found = spoken(
-        say(EGYPT, phrase_list=["the vatican received with open arms", "messengers of egypt", "[unk]"], words=0)
-    )
-    hotwords = ["the vatican received with open arms", "the", "vatican", "received", "with", "open", "arms"]
-    hotwords += ["messengers of egypt", "messengers", "of", "egypt"]
-    assert found == native_words(EGYPT, hotwords=hotwords) != heard
+
+def test_words_of_an_open_list_are_favoured(say: Run, native_words: Words) -> None:
+    found = spoken(say(EGYPT, phrase_list=["vatican", "messengers of egypt", "[unk]"]))
+    hotwords = ["vatican", "messengers of egypt", "messengers", "of", "egypt"]
+    assert found == native_words(EGYPT, hotwords=hotwords) != native_words(EGYPT)
+
+
+def spoken(answers: list[Any]) -> list[str]:
+    return " ".join(answer["text"] for answer in answers if answer.get("text")).split()
 
 
 def test_a_key_is_asked_for(interop_server: Server) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane_server.adapters.base import Adapter
+from wavelane_server.adapters.base import Adapter, ModelInfo
 
 SomeAdapter = TypeVar("SomeAdapter", bound=Adapter[str | bytes, str])
 
@@ -24,6 +24,8 @@ class Handshake:
     """In their order; names may repeat."""
     subprotocols: tuple[str, ...] = ()
     """Those that the client offers."""
+    model: ModelInfo | None = None
+    """What is served; None while it is being loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,14 @@ NOTHING = Alternative(text="", confidence=1.0, words=())
 
 
 class VoskAdapter:
-    """One session's translation."""
+    """One session's translation.
 
-    def __init__(self) -> None:
+    Args:
+        constrained: the model's search can be held to the client's list of phrases.
+    """
+
+    def __init__(self, *, constrained: bool = False) -> None:
+        self._constrained = constrained
         self._settings = Settings()
         self._opened = False
         self._ended = False
@@ -116,7 +121,7 @@ class VoskAdapter:
         if self._opened:
             return []
         self._opened = True
-        return [Configure(self._settings.session(), once=True)]
+        return [Configure(self._settings.session(constrained=self._constrained), once=True)]
 
     def _answer(self) -> str:
         """What is newest to the client."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.session.options import DEFAULT_BEAM
+from wavelane.session.options import DEFAULT_BEAM, NO_LM
 
 DEFAULT_RATE = 8_000
 """Samples per second of a client that does not say (Hz), as theirs: their telephony and browser clients rely on it."""
 
 UNKNOWN = "[unk]"
-"""In a list of phrases: other words may be said too, which they may here in any case."""
+"""In a list of phrases: other words may be said too. Theirs writes this for them; here they are written as heard."""
 
 LONGEST_PHRASE = 200
 """Longest hotword (characters). The words of a longer phrase are favoured one by one."""
@@ -20,8 +20,8 @@ OPTIONS: Mapping[str, str] = {
     "sample_rate": "works",
     "words": "works",
     "partial_words": "works: an option of the Vosk library that vosk-server does not offer",
-    "max_alternatives": f"works, up to {DEFAULT_BEAM}: beam search from 2 on",
-    "phrase_list": "emulated: its phrases and words are favoured; others can still be heard",
+    "max_alternatives": f"works, up to {DEFAULT_BEAM}: beam search from 2 on; one with a grammar",
+    "phrase_list": f"works without {UNKNOWN} and with a CTC head: a grammar of its words; else they are favoured",
     "model": "works for the model that is served; any other is refused",
 }
 """Every option of the wire. Theirs ignores what it does not know; here that is an error."""
@@ -39,19 +39,26 @@ class Settings:
     phrases: tuple[str, ...] = ()
     model: str | None = None
 
-    def session(self) -> dict[str, Any]:
-        """Options of the session."""
+    def session(self, *, constrained: bool) -> dict[str, Any]:
+        """Options of the session.
+
+        Args:
+            constrained: with a grammar the model's search hears nothing else.
+        """
         values: dict[str, Any] = {
             "encoding": "linear16",
             "sample_rate": self.sample_rate,
             "channels": 1,
             "words": self.words or self.partial_words,
         }
-        if self.max_alternatives > 1:
+        words = list(dict.fromkeys(word for phrase in self.phrases for word in phrase.split()))
+        if words and constrained and UNKNOWN not in words:
+            values |= {"grammar": _grammar(words), "decoding": {"method": "greedy"}, "hotwords": [], "lm": NO_LM}
+        elif hotwords := _hotwords(self.phrases):
+            values["hotwords"] = hotwords
+        if self.max_alternatives > 1 and "grammar" not in values:
             # Theirs has as many as its lattice holds, however many are asked for.
             values |= {"alternatives": min(self.max_alternatives, DEFAULT_BEAM), "decoding": {"method": "beam"}}
-        if hotwords := _hotwords(self.phrases):
-            values["hotwords"] = hotwords
         if self.model is not None:
             values["model"] = self.model
         return values
@@ -107,8 +114,14 @@ def _phrases(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _grammar(words: list[str]) -> str:
+    """Words in any order. Theirs knows of each pair of words how probable it is, and that any other can be."""
+    quoted = " | ".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words)
+    return f"#JSGF V1.0;\ngrammar vosk;\npublic <phrases> = ({quoted})+;"
+
+
 def _hotwords(phrases: tuple[str, ...]) -> list[str]:
-    """Phrases, and the words of each: theirs lets the words of a list be said in any order."""
+    """Phrases, and the words of each, which may be said in any order."""
     found: dict[str, None] = {}
     for phrase in phrases:
         words = [word for word in phrase.split() if word != UNKNOWN]

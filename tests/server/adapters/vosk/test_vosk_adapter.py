@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from support.dialogues import event, final, lines, partial, replay, told
 from wavelane.events import Alternative, Word
-from wavelane.session.options import parse_options
+from wavelane.grammar import Grammar
+from wavelane.session.options import SessionOptions, parse_options
 from wavelane_server.adapters.base import Configure, Outgoing, Reply
 from wavelane_server.adapters.handshake import Handshake
 from wavelane_server.adapters.vosk import PROTOCOL
@@ -115,7 +116,7 @@ def test_a_config_is_options_of_a_session_or_an_error_that_names_it(config: dict
 
 @pytest.mark.parametrize("rate", [16000, 16000.0, "16000"])
 def test_the_rate_may_be_written_in_any_way(rate: object) -> None:
-    assert parse_options(changed(Settings(), {"sample_rate": rate}).session()).sample_rate == 16_000
+    assert parse_options(changed(Settings(), {"sample_rate": rate}).session(constrained=False)).sample_rate == 16_000
 
 
 def test_every_option_has_an_effect() -> None:
@@ -123,15 +124,26 @@ def test_every_option_has_an_effect() -> None:
     assert set(values) | {"model"} == set(OPTIONS)
     for name, value in {**values, "model": "m"}.items():
         assert changed(Settings(), {name: value}) != Settings()
+    assert session(words=False)["words"] is False
+    assert session(words=False, partial_words=True)["words"] is True
+
+
+def test_a_list_of_phrases_is_a_grammar_where_the_search_can_be_held_to_one() -> None:
     long = " ".join(["word"] * 50)
-    assert changed(Settings(), {"phrase_list": [long, "[unk]", "two words"]}).session()["hotwords"] == [
-        "word",
-        "two words",
-        "two",
-        "words",
-    ]
-    assert Settings(words=False).session()["words"] is False
-    assert Settings(words=False, partial_words=True).session()["words"] is True
+    phrases = (long, "[unk]", "two words", 'o"clock \\')
+    favoured = ["word", "two words", "two", "words", 'o"clock \\', 'o"clock', "\\"]
+    assert session(phrases=phrases)["hotwords"] == favoured
+    assert session(phrases=phrases, constrained=True)["hotwords"] == favoured
+    held = session(phrases=("go left", "go on", 'o"clock'), max_alternatives=3, constrained=True)
+    grammar = Grammar.parse(held["grammar"])
+    assert grammar.read("left on go go") is not None
+    assert grammar.read("right") is None
+    # Nothing of a server's defaults stands against it.
+    base = SessionOptions(lm="general", lm_weight=2, hotwords=("x",), alternatives=4, decoding={"method": "beam"})
+    options = parse_options(held, base=base)
+    assert (options.decoding.method, options.alternatives, options.lm, options.hotwords) == ("greedy", 1, "off", ())
+    for empty in ((), ("[unk]",), (" ",)):
+        assert not {"grammar", "hotwords"} & set(session(phrases=empty, constrained=True))
 
 
 def test_a_session_is_opened_by_the_first_message_that_needs_one() -> None:
@@ -163,6 +175,10 @@ def test_recorded_messages_with_faults_are_commands(seed: int) -> None:
     for message in rng.sample(RECORDED, 4):
         at, end = sorted((rng.randint(0, len(message)), rng.randint(0, len(message))))
         adapter.receive(message[:at] + rng.choice(RECORDED)[at:end] + message[rng.randint(0, end) :])
+
+
+def session(*, constrained: bool = False, **settings: Any) -> dict[str, Any]:
+    return Settings(**settings).session(constrained=constrained)
 
 
 def adapter_says(message: str) -> list[list[Any]]:
