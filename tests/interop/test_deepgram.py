@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -110,6 +111,24 @@ def test_events_come_in_their_order(listen: Run, linear16: Callable[..., Path], 
     assert 0 < started[0]["timestamp"] < 1 < 5 < started[1]["timestamp"]
     assert of(messages, "ConfigureSuccess")[0]["keyterms"] == ["lemon"]
     assert messages[-1]["type"] == "Metadata"
+
+
+def test_an_utterance_ends_where_noise_hides_the_silence(
+    listen: Run, linear16: Callable[..., Path], tmp_path: Path
+) -> None:
+    speech = np.frombuffer(linear16(EGYPT).read_bytes(), "<i2").astype(np.float64)
+    time = np.arange(len(speech) + 5 * 16_000) / 16_000
+    hum = sum(np.sin(2 * np.pi * 140 * k * time + k) / k for k in range(1, 6)) * (1 + 0.5 * np.sin(8 * np.pi * time))
+    noisy = np.pad(speech, (0, 5 * 16_000)) + 900 * hum
+    file = tmp_path / "noisy"
+    file.write_bytes(noisy.clip(-32_768, 32_767).astype("<i2").tobytes())
+    options = {**LINEAR16, "model": "nova-3", "utterance_end_ms": 1000}
+    messages = listen("sync", "v1", file, options, "audio", "close_stream")
+    assert [message["type"] for message in messages] == ["Results", "UtteranceEnd", "Results", "Metadata"]
+    said, ended, rest, _ = messages
+    assert (said["is_final"], said["speech_final"], bool(transcript(said))) == (True, False, True)
+    assert ended["last_word_end"] == said["channel"]["alternatives"][0]["words"][-1]["end"]
+    assert transcript(rest) == ""
 
 
 def test_channels_are_heard_on_their_own(listen: Run, linear16: Callable[..., Path], native_words: Words) -> None:

@@ -6,10 +6,7 @@ from typing import Any
 from wavelane.events import CLOCK_RATE, Final, Partial, Word
 from wavelane_server.adapters.deepgram.options import Options
 from wavelane_server.adapters.deepgram.request import seconds
-from wavelane_server.adapters.deepgram.words import Rest, alternative, last_stands, mean_confidence, of_final
-
-LEAST_GAP = CLOCK_RATE
-"""Silence after which a word of an open utterance does not grow any more (sample clock)."""
+from wavelane_server.adapters.deepgram.words import LEAST_GAP, Rest, alternative, mean_confidence, of_final
 
 
 class Channel:
@@ -34,7 +31,6 @@ class Channel:
         self._flushed = False
         self._rest = Rest()
         self._open: tuple[str, Sequence[Word]] = ("", ())
-        self._stands = False
         self._last_word: int | None = None  # end of the newest final word, until the utterance's end is told
 
     def started(self, at: int) -> dict[str, Any]:
@@ -44,7 +40,6 @@ class Channel:
     def partial(self, event: Partial) -> list[dict[str, Any]]:
         """The hypothesis of the open utterance."""
         self._open = text, words = self._rest.of(event.text, event.words)
-        self._stands = last_stands(event)
         if not self._options.interim:
             return []
         shown = alternative(text, mean_confidence(words), words, punctuated=self.punctuated)
@@ -85,7 +80,7 @@ class Channel:
         messages = []
         text, words = self._open
         if words:
-            if not self._stands or at - words[-1].end < max(self._gap, LEAST_GAP):
+            if at - words[-1].end < max(self._gap, LEAST_GAP):
                 return []
             # Noise hides the silence: what was said is over all the same.
             self._rest.tell(words)

@@ -32,10 +32,9 @@ from wavelane_server.adapters.base import (
     Reconfigure,
     Rejection,
 )
-from wavelane_server.adapters.deepgram.channel import LEAST_GAP
 from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
 from wavelane_server.adapters.deepgram.turn_options import confidence, turn_options
-from wavelane_server.adapters.deepgram.words import Rest, last_stands
+from wavelane_server.adapters.deepgram.words import LEAST_GAP, Rest
 from wavelane_server.adapters.handshake import Handshake
 
 UPDATE_TICKS = CLOCK_RATE // 4
@@ -75,7 +74,6 @@ class ListenV2:
         self._done: list[tuple[str, Sequence[Word]]] = []  # utterances of the turn that were cut for their length
         self._open: tuple[str, Sequence[Word]] = ("", ())
         self._rest = Rest()
-        self._stands = False
         self._speaking = False
         self._quiet_since = 0
         self._endpoint = 0
@@ -138,7 +136,6 @@ class ListenV2:
 
     def _partial(self, event: Partial) -> list[str]:
         self._open = text, words = self._rest.of(event.text, event.words)
-        self._stands = last_stands(event)
         if words:
             self._quiet_since = max(self._quiet_since, words[-1].end)
         if not self._started:
@@ -181,7 +178,7 @@ class ListenV2:
         """Nothing was said for so long that the turn is over, whatever else is to be heard."""
         words = self._open[1]
         timeout = max(self._options.thresholds.eot_timeout_ms * CLOCK_RATE // 1000, LEAST_GAP)
-        return self._started and bool(words) and self._stands and at - words[-1].end >= timeout
+        return self._started and bool(words) and at - words[-1].end >= timeout
 
     def _progress(self, at: int) -> list[str]:
         if self._timed_out(at):

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from wavelane.events import Alternative, Partial, Word
+from wavelane.events import CLOCK_RATE, Alternative, Word
 from wavelane_server.adapters.deepgram.request import seconds
+
+LEAST_GAP = CLOCK_RATE
+"""Silence after which a word of an open utterance does not grow any more (sample clock)."""
 
 _MARKS = '.,;:!?"“”¿¡…'
 
@@ -38,31 +41,29 @@ def of_final(form: Alternative, *, punctuated: bool) -> dict[str, Any]:
 class Rest:
     """What of the open utterance was not told as final before the utterance ended.
 
-    Where noise hides the silence after it, an utterance stays open though nothing more is said in it.
+    Where noise hides the silence after it, an utterance stays open though nothing more is said in it. Words are told
+    after a gap of :data:`LEAST_GAP` at least, and those that follow are known by their times: how many there are before
+    the gap may change, since figures are written when the utterance is over.
     """
 
     def __init__(self) -> None:
-        self._told = 0
+        self._until: int | None = None
 
     def of(self, text: str, words: Sequence[Word]) -> tuple[str, Sequence[Word]]:
         """Text and words, of all that the utterance has."""
-        if not self._told:
+        until = self._until
+        if until is None:
             return text, words
-        rest = words[self._told :]
+        rest = [word for word in words if word.end > until + LEAST_GAP // 2]
         return " ".join(word.text for word in rest), rest
 
     def tell(self, words: Sequence[Word]) -> None:
         """These are final now."""
-        self._told += len(words)
+        self._until = words[-1].end
 
     def close(self) -> None:
         """The utterance ended."""
-        self._told = 0
-
-
-def last_stands(event: Partial) -> bool:
-    """Nothing of a hypothesis may change but how its last word is written."""
-    return bool(event.words) and len(event.text) - event.stable <= len(event.words[-1].text) + 1  # with the space
+        self._until = None
 
 
 def mean_confidence(words: Sequence[Word]) -> float:
