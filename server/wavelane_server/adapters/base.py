@@ -88,8 +88,6 @@ class ModelInfo:
     lookaheads: tuple[int, ...]
     default_lookahead: int
     head: str
-    constrained: bool = False
-    """With a grammar the search hears nothing else."""
 
     @classmethod
     def of(cls, spec: ModelSpec, head: str) -> "ModelInfo":
@@ -100,7 +98,6 @@ class ModelInfo:
             lookaheads=spec.lookaheads,
             default_lookahead=spec.default_lookahead,
             head=head,
-            constrained=spec.constrained,
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane_server.adapters.base import Adapter, ModelInfo
+from wavelane_server.adapters.base import Adapter
 
 SomeAdapter = TypeVar("SomeAdapter", bound=Adapter[str | bytes, str])
 
@@ -24,8 +24,8 @@ class Handshake:
     """In their order; names may repeat."""
     subprotocols: tuple[str, ...] = ()
     """Those that the client offers."""
-    model: ModelInfo | None = None
-    """What is served; None while it is being loaded."""
+    constrained: bool = False
+    """With a grammar the server's search hears nothing else; not known while the model is being loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

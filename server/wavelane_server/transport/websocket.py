@@ -79,7 +79,7 @@ async def _converse(
         headers=websocket.headers,
         query=tuple(websocket.query_params.multi_items()),
         subprotocols=tuple(websocket.scope["subprotocols"]),
-        model=None if recognizer.loading else recognizer.model,
+        constrained=not recognizer.loading and recognizer.engine.spec.constrained,
     )
     try:
         check_origin(websocket.headers, recognizer.config.server.allowed_origins)
