@@ -137,6 +137,20 @@ def test_errors(said: dict[str, list[dict[str, Any]]], job: str, code: str, mess
     assert status["metadata"]["wavelane-error-code"]
 
 
+def test_any_number_of_front_ends(
+    any_server: Server,
+    speech_path: Callable[[str], Path],
+    run_client: Callable[..., list[dict[str, Any]]],
+    native_words: Callable[..., list[str]],
+) -> None:
+    jobs = {
+        name: {**JOBS[name], "file": str(speech_path(JOBS[name]["file"])), "key": ""} for name in ("force", "models")
+    }
+    lines = run_client("riva_asr.py", any_server.grpc, json.dumps(jobs))
+    assert [line["status"] for line in lines if "status" in line] == ["OK", "OK"]
+    assert words([line for line in lines if line["job"] == "force"]) == native_words(EGYPT)
+
+
 @pytest.mark.frameworks
 def test_livekit(
     interop_server: Server,

@@ -1,7 +1,7 @@
 """What Google's ``RecognitionConfig`` and NVIDIA Riva's, which began as its copy, have in common."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,12 +121,20 @@ def check_known(message: Any, table: Mapping[str, object]) -> None:
     Raises:
         WavelaneError: INVALID_CONFIG.
     """
-    name = message.DESCRIPTOR.name
-    newer: Any = UnknownFieldSet(message)
-    numbers = sorted({unknown.field_number for unknown in newer})
     fields = [descriptor.name for descriptor, _ in message.ListFields() if descriptor.name not in table]
-    if unknown := [*fields, *map(str, numbers)]:
+    if unknown := [*fields, *_newer(message)]:
+        name = message.DESCRIPTOR.name
         raise invalid(f"{name} has fields that this server does not know: {', '.join(unknown)}; leave them out")
+
+
+def _newer(message: Any) -> Iterator[str]:
+    """Numbers of the fields that the installed messages do not know, here and in what is within."""
+    unknown: Any = UnknownFieldSet(message)
+    yield from (str(field.field_number) for field in unknown)
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None and not descriptor.message_type.GetOptions().map_entry:
+            for inner in value if descriptor.is_repeated else (value,):
+                yield from _newer(inner)
 
 
 def settled(text: str, stable: int) -> int:

@@ -1,4 +1,4 @@
-"""gRPC on ``grpc.aio``: the stream, health and reflection."""
+"""gRPC on ``grpc.aio``: the stream, the services of other vendors, health and reflection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -17,6 +17,9 @@ from wavelane_server.transcript_formats import Transcript
 from wavelane_server.transcription import PIECE_BYTES, transcribe
 from wavelane_server.transport.calls import abort, warn
 
+_loaded: dict[str, Any] = {}
+"""Modules that are there as a whole."""
+
 
 class Recording(Protocol):
     """How a protocol recognises a whole recording: a module of its adapter."""
@@ -46,7 +49,9 @@ def installed(package: str) -> bool:
 
 async def load(module: str) -> Any:
     """A module of the adapters; the vendors' packages take long to load, which happens on another thread, once."""
-    return await asyncio.to_thread(importlib.import_module, f"wavelane_server.adapters.{module}")
+    if module not in _loaded:
+        _loaded[module] = await asyncio.to_thread(importlib.import_module, f"wavelane_server.adapters.{module}")
+    return _loaded[module]
 
 
 def host_of(recognizer: Recognizer) -> Host:

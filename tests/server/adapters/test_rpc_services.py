@@ -1,6 +1,7 @@
 """The gRPC services of Google and Riva through real sockets: what depends on the server, not on a vendor's client."""
 
 import asyncio
+import base64
 import struct
 import subprocess
 import sys
@@ -166,6 +167,23 @@ async def test_a_mistake_ends_the_stream_with_what_was_heard(service: Service, s
         lines = await stream.rest()
     assert text(lines) == await heard_alone(service, speech)
     assert lines[-1]["status"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("name", TYPES)
+async def test_a_recording_may_be_larger_than_a_message_of_a_stream(service: Service, name: str) -> None:
+    silence = bytes(service.config.limits.max_message_bytes + 2)
+    types = TYPES[name]
+    request = types.RecognizeRequest(audio={"content": silence} if name == GOOGLE else silence)
+    ParseDict({"config": PCM[name]}, request)
+    async with channel(service) as opened:
+        call = opened.unary_unary(f"{name}/Recognize", None, types.RecognizeResponse.FromString)
+        assert not (await call(request.SerializeToString())).results
+        stream = Stream(opened, name)
+        await stream.send(streaming_config={"config": PCM[name]})
+        await stream.send(audio_content=base64.b64encode(silence).decode())
+        *_, status = await stream.rest()
+    assert status["status"] == "RESOURCE_EXHAUSTED"
+    assert "limits.max_message_bytes" in status["message"]
 
 
 async def test_no_audio_is_nothing_said(service: Service) -> None:

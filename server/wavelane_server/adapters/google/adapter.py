@@ -58,6 +58,8 @@ class GoogleAdapter:
         self._speaking: set[int] = set()
         self._heard = False
         self._silent_since = 0
+        self._due: int | None = None
+        """When the silence was too long (sample clock): nothing that begins later is told."""
         self._clocks: list[int] = []
 
     def begin(self) -> list[Command]:
@@ -132,7 +134,7 @@ class GoogleAdapter:
         return rejection(error)
 
     def _partial(self, event: Partial, asked: GoogleAsked) -> Any | None:
-        if self._results_over or not event.text:
+        if self._unwanted(event):
             return None
         cut = settled(event.text, event.stable)
         lead = self._lead(event.channel)
@@ -150,7 +152,7 @@ class GoogleAdapter:
         )
 
     def _final(self, event: Final, asked: GoogleAsked) -> Any | None:
-        if self._results_over or not event.text:
+        if self._unwanted(event):
             return None
         lead = self._lead(event.channel)
         self._spoke_before.add(event.channel)
@@ -163,6 +165,9 @@ class GoogleAdapter:
             **self._common(event.channel, event.end, asked),
         )
         return StreamingRecognizeResponse(results=[result])
+
+    def _unwanted(self, event: Partial | Final) -> bool:
+        return not event.text or self._results_over or (self._due is not None and event.start >= self._due)
 
     def _lead(self, channel: int) -> str:
         """Google's transcripts are made to be written one behind the other."""
@@ -178,10 +183,16 @@ class GoogleAdapter:
         return StreamingRecognizeResponse(speech_event_type=name, speech_event_time=duration(at))
 
     def _started(self, event: SpeechStarted, asked: GoogleAsked) -> Any | None:
-        first = not self._speaking
+        if self._speaking:
+            self._speaking.add(event.channel)
+            return None
+        # Of audio that came faster than it is recognised, onsets are told before the silence in front of them.
+        timeout = self._timeout(event.at, asked)
         self._speaking.add(event.channel)
         self._heard = True
-        return self._event("SPEECH_ACTIVITY_BEGIN", event.at) if asked.activity and first and not self._over else None
+        if self._over or not asked.activity:
+            return timeout
+        return self._event("SPEECH_ACTIVITY_BEGIN", event.at)
 
     def _stopped(self, event: SpeechStopped, asked: GoogleAsked) -> Any | None:
         self._speaking.discard(event.channel)
@@ -192,14 +203,15 @@ class GoogleAdapter:
 
     def _progress(self, event: Progress, asked: GoogleAsked) -> Any | None:
         self._clocks[event.channel] = event.at
+        return None if self._speaking else self._timeout(min(self._clocks), asked)
+
+    def _timeout(self, silent_to: int, asked: GoogleAsked) -> Any | None:
         limit = asked.end_timeout if self._heard else asked.start_timeout
-        if self._over or self._speaking or limit is None:
-            return None
-        due = self._silent_since + limit
-        if min(self._clocks) < due:
+        if self._over or limit is None or silent_to < self._silent_since + limit:
             return None
         self._over = True
-        return self._event("SPEECH_ACTIVITY_TIMEOUT", due)
+        self._due = self._silent_since + limit
+        return self._event("SPEECH_ACTIVITY_TIMEOUT", self._due)
 
 
 def rejection(error: WavelaneError) -> Rejection[Any]:

@@ -143,13 +143,11 @@ def _adaptation(asked: GoogleAsked, value: Any, config: Any, host: Host) -> None
             raise invalid(
                 f"adaptation.{descriptor.name}: there is no such thing here; write phrases out in phrase_sets"
             )
-    check_known(value, {"phrase_sets": None})
     asked.favour(_phrases(value))
 
 
 def _phrases(adaptation: Any) -> Iterator[tuple[str, float]]:
     for phrases in adaptation.phrase_sets:
-        check_known(phrases, {"phrases": None, "boost": None, "name": None})
         for phrase in phrases.phrases:
             yield phrase.value, phrase.boost or phrases.boost
 

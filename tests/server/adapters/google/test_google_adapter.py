@@ -114,9 +114,12 @@ def test_what_cannot_take_effect_is_refused(config: dict[str, Any], words: str) 
     assert refused.value.status.grpc == "INVALID_ARGUMENT"
 
 
-def test_fields_of_a_newer_version_are_refused() -> None:
-    config = StreamingRecognitionConfig()
-    config.MergeFromString(b"\x0a\x05\xa8\x0f\x01\x18\x01")  # field 245 within config
+@pytest.mark.parametrize("path", [(), ("config",), ("config", "adaptation"), ("config", "diarization_config")])
+def test_fields_of_a_newer_version_are_refused(path: tuple[str, ...]) -> None:
+    config = message = ParseDict({"config": RAW}, StreamingRecognitionConfig())
+    for name in path:
+        message = getattr(message, name)
+    message.MergeFromString(b"\xa8\x0f\x01")  # 245: 1
     with pytest.raises(WavelaneError, match="245"):
         streaming(config, HOST)
 
@@ -178,7 +181,7 @@ def test_rejections_carry_the_status(code: ErrorCode) -> None:
     assert made.reason == (f"{AUDIO_TIMEOUT} (why)" if idle else "why")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(messages(StreamingRecognizeRequest) | mutated(StreamingRecognizeRequest, RECORDED), min_size=1, max_size=4)
 )

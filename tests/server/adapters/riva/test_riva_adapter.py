@@ -138,7 +138,7 @@ def test_recordings() -> None:
     assert (asked.values["encoding"], asked.request_id, audio) == ("container", "7", b"fLaC")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(messages(StreamingRecognizeRequest) | mutated(StreamingRecognizeRequest, RECORDED), min_size=1, max_size=4)
 )
