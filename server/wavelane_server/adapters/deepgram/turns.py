@@ -13,6 +13,7 @@ from wavelane.events import (
     Endpoint,
     Failed,
     Final,
+    Flushed,
     Partial,
     SpeechStarted,
     SpeechStopped,
@@ -126,8 +127,10 @@ class ListenV2:
                 return [self._configured()]
             case Failed():
                 return [self._failed(event)]
+            case Flushed():
+                return self._end_if_started(event.at)
             case Closed():
-                return []
+                return self._end_if_started(event.received)
         return []
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
@@ -174,16 +177,26 @@ class ListenV2:
         self._begin = at
         return message
 
-    def _timed_out(self, at: int) -> bool:
-        """Nothing was said for so long that the turn is over, whatever else is to be heard."""
-        words = self._open[1]
-        timeout = max(self._options.thresholds.eot_timeout_ms * CLOCK_RATE // 1000, LEAST_GAP)
-        return self._started and bool(words) and at - words[-1].end >= timeout
+    def _end_if_started(self, at: int) -> list[str]:
+        """A turn whose utterances are all over, as where the last one was cut for its length."""
+        return [self._end(max(at, self._told), "manual")] if self._started else []
+
+    def _ended_by(self, at: int) -> str | None:
+        """What ends the turn at ``at`` where the session does not: noise hides the silence, or no utterance is open."""
+        thresholds, words = self._options.thresholds, self._open[1]
+        if not self._started:
+            return None
+        if words:
+            patience = max(thresholds.eot_timeout_ms * CLOCK_RATE // 1000, LEAST_GAP)
+            return "timeout" if at - words[-1].end >= patience else None
+        silent = not self._speaking and at - self._quiet_since >= thresholds.silence_ms * CLOCK_RATE // 1000
+        return thresholds.trigger if silent else None
 
     def _progress(self, at: int) -> list[str]:
-        if self._timed_out(at):
-            self._rest.tell(self._open[1])
-            return [self._end(at, "timeout")]
+        if (trigger := self._ended_by(at)) is not None:
+            if self._open[1]:
+                self._rest.tell(self._open[1])
+            return [self._end(at, trigger)]
         due = at - self._told >= UPDATE_TICKS
         return self._eager_end(at) or ([self._turn_info("Update", at)] if due else [])
 

@@ -21,6 +21,7 @@ QUERIES = {
     "&keywords=egypt:2&replace=egypt:Egypt&language=en-US",
     "turns": "model=flux-general-en&encoding=linear16&sample_rate=16000&eager_eot_threshold=0.4&keyterm=egypt",
     "turns_noise": "model=nile-model&encoding=linear16&sample_rate=16000&eot_timeout_ms=1500",
+    "turns_cut": "model=flux-general-multi",
     "turns_forced": "model=flux-general-multi&eot_threshold=1.0&eot_timeout_ms=10000&language_hint=en&language_hint=de",
 }
 
