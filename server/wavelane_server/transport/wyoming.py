@@ -187,8 +187,9 @@ class WyomingServer:
                 f"{self._limits.max_connections} clients are connected, and that is the limit (setting "
                 "limits.max_connections)",
             )
+        most_phrases = self._recognizer.config.lm.max_hotwords
         while (message := await link.next()) is not None:
-            adapter = WyomingAdapter(lambda: describe(self._recognizer.model), self._spells)
+            adapter = WyomingAdapter(lambda: describe(self._recognizer.model), self._spells, most_phrases)
             if message.type in OPENING:
                 self._recognizer.admit()
                 link.begin(message)
@@ -202,11 +203,14 @@ class WyomingServer:
                 assert isinstance(command, Reply), "no session is opened by other events"
                 async with asyncio.timeout(self._limits.send_timeout_s):
                     await link.send(command.message)
+            # Many events may have come at once, and neither reading nor answering them yields.
+            await asyncio.sleep(0)
         return False
 
     def _spells(self, phrase: str) -> bool:
+        vocabulary = self._recognizer.engine.spec.vocabulary
         try:
-            speller(self._recognizer.engine.spec.vocabulary).check([phrase])
+            speller(vocabulary).check([phrase])
         except WavelaneError:
             return False
         return True

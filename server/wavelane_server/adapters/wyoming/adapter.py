@@ -28,11 +28,13 @@ class WyomingAdapter:
     Args:
         info: makes the data of ``info``. May raise OVERLOADED, while the model is being loaded.
         spells: whether the model can write a phrase. May raise the same.
+        most_phrases: that may be favoured (setting ``lm.max_hotwords``).
     """
 
-    def __init__(self, info: Callable[[], Mapping[str, Any]], spells: Callable[[str], bool]) -> None:
+    def __init__(self, info: Callable[[], Mapping[str, Any]], spells: Callable[[str], bool], most_phrases: int) -> None:
         self._info = info
         self._spells = spells
+        self._most_phrases = most_phrases
         self._options: dict[str, Any] = {}
         self._answer: dict[str, Any] = {}
         """Language and context, which come back with the transcript."""
@@ -110,7 +112,7 @@ class WyomingAdapter:
             case "transcribe":
                 if self._format is not None:
                     raise _invalid("transcribe came within a transcription: end that with audio-stop first")
-                self._options = transcribe_options(data, PROGRAM, self._spells)
+                self._options = transcribe_options(data, PROGRAM, self._spells, self._most_phrases)
                 self._answer = {name: data[name] for name in ("language", "context") if data.get(name) is not None}
             case "audio-start":
                 if self._format is not None:

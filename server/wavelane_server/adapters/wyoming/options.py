@@ -25,13 +25,16 @@ LONGEST_PHRASE = 200
 """Longest hotword (characters)."""
 
 
-def transcribe_options(data: Mapping[str, Any], program: str, spells: Callable[[str], bool]) -> dict[str, Any]:
+def transcribe_options(
+    data: Mapping[str, Any], program: str, spells: Callable[[str], bool], most: int
+) -> dict[str, Any]:
     """Session options of a ``transcribe`` event.
 
     Args:
         data: of the event.
         program: name of this server's program.
         spells: whether the model can write a phrase.
+        most: phrases that may be favoured (setting ``lm.max_hotwords``).
 
     Raises:
         WavelaneError: INVALID_CONFIG, naming the member.
@@ -53,10 +56,17 @@ def transcribe_options(data: Mapping[str, Any], program: str, spells: Callable[[
             "out, or set it to default"
         )
     boosts: dict[str, float] = {}
+    count = 0
     for name, boost in (("transcript_names", NAME_BOOST), ("transcript_terms", TERM_BOOST)):
         phrases = given.get(name, [])
         if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
             raise _invalid(f"{name} of transcribe must be a list of strings")
+        count += len(phrases)
+        if count > most:
+            raise _invalid(
+                f"{name}: {count} phrases are more than this server's limit of {most} (setting lm.max_hotwords): send "
+                "those that matter"
+            )
         for phrase in phrases:
             # Names of a house's things come without anybody having looked at them.
             if len(phrase) <= LONGEST_PHRASE and spells(phrase):

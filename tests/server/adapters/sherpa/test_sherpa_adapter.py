@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dialogues import event, final, partial, replay
@@ -33,6 +33,7 @@ def test_the_handshake_opens_the_session() -> None:
         PROTOCOL.adapter(Handshake(headers={}, query=(("rate", "8000"),)))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.sampled_from(["one", "two", "three"]), max_size=4), max_size=5), st.booleans())
 def test_the_last_texts_of_the_segments_are_all_that_was_said(said: list[list[str]], open_end: bool) -> None:
     """That is what clients do: ``text`` of a result replaces what was shown for its ``segment``."""

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dialogues import event, final, lines, partial, replay, told
@@ -104,6 +104,7 @@ def test_each_message_has_one_answer_and_no_word_is_lost(steps: list[tuple[str, 
     assert " ".join(filter(None, results)).split() == [*words, "last"]
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from([*OPTIONS, "other"]), JSON))
 def test_a_config_is_options_of_a_session_or_an_error_that_names_it(config: dict[str, Any]) -> None:
     (message,) = adapter_says(json.dumps({"config": config})) or [None]

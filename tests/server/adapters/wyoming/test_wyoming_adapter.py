@@ -27,7 +27,7 @@ LIMIT = 1000
 
 
 def adapter() -> WyomingAdapter:
-    return WyomingAdapter(lambda: describe(MODEL), str.isascii)
+    return WyomingAdapter(lambda: describe(MODEL), str.isascii, most_phrases=4)
 
 
 def read(message: Mapping[str, Any]) -> Event:
@@ -62,7 +62,7 @@ def test_while_the_model_is_being_loaded_nothing_is_known() -> None:
     def loading() -> Mapping[str, Any]:
         raise WavelaneError(ErrorCode.OVERLOADED, "still loading")
 
-    (command,) = WyomingAdapter(loading, str.isascii).receive(Event("describe", {}))
+    (command,) = WyomingAdapter(loading, str.isascii, 0).receive(Event("describe", {}))
     assert told(command) == ["Fail", {"error": ["overloaded", "still loading"]}]
 
 
@@ -77,6 +77,14 @@ def test_every_member_of_transcribe_is_known() -> None:
     options = parse_options(dict(command.values))
     assert (options.model, options.language, [word.phrase for word in options.hotwords]) == ("m", "en", ["a"])
     assert set(OPTIONS) == {*values, "transcript_names", "transcript_terms"}
+
+
+def test_there_are_only_so_many_phrases() -> None:
+    names = {"transcript_names": ["a", "b"], "transcript_terms": ["c", "d", "e"]}
+    (command,) = adapter().receive(Event("transcribe", names))
+    name, fields = told(command)
+    assert name == "Fail"
+    assert "5 phrases are more than this server's limit of 4 (setting lm.max_hotwords)" in fields["error"][1]
 
 
 @given(st.binary(max_size=80), st.lists(st.integers(0, 80), max_size=6))
@@ -121,7 +129,7 @@ TYPES = st.sampled_from(sorted({line["type"] for line in RECORDED})) | st.text(m
 NAMES = st.sampled_from([*OPTIONS, *FORMAT, "timestamp", "text"]) | st.text(max_size=9)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(st.builds(Event, TYPES, st.dictionaries(NAMES, JSON, max_size=4), st.binary(max_size=16)), max_size=8))
 def test_anything_is_commands(messages: list[Event]) -> None:
     listener = adapter()
@@ -153,7 +161,7 @@ def test_recorded_events_with_faults_are_events_or_errors(seed: int) -> None:
         listener.receive(found)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(TYPES, st.dictionaries(NAMES, JSON.filter(lambda value: value == value), max_size=4), st.binary(max_size=16))
 def test_an_event_is_what_its_bytes_say(kind: str, data: dict[str, Any], payload: bytes) -> None:
     line, _, rest = encode(Event(kind, data, payload)).partition(b"\n")
