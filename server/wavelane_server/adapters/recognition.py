@@ -21,6 +21,21 @@ MOST_ALTERNATIVES = 30
 BOOST_SCALE = 10.0
 """Their boosts (0 to 20 are advised) as multiples of ours, which do as much at 1 as theirs at 10."""
 
+MOST_BOOST = 200.0
+"""The strongest, which is 20 of ours."""
+
+NAMES = {
+    "language": "language_code",
+    "hotwords": "speech_contexts",
+    "alternatives": "max_alternatives",
+    "decoding.method": "max_alternatives",
+    "channels": "audio_channel_count",
+    "sample_rate": "sample_rate_hertz",
+    "text.punctuation": "enable_automatic_punctuation",
+    "text.profanity": "profanity_filter",
+}
+"""What their configurations call options of ours."""
+
 _CLASS_TOKEN = re.compile(r"\$(\{[^}]*\}|[A-Z][A-Z_]*)")
 
 
@@ -87,8 +102,8 @@ class Asked:
                 )
             if not phrase.strip():
                 raise invalid("a phrase is empty: leave it out")
-            if not 0 <= boost < float("inf"):
-                raise invalid(f"the boost of the phrase {phrase!r} is {boost:g}: phrases can be favoured, not avoided")
+            if not 0 <= boost <= MOST_BOOST:
+                raise invalid(f"the boost of the phrase {phrase!r} is {boost:g}; it is 0 to {MOST_BOOST:g}")
             hotwords.append({"phrase": phrase, "boost": boost / BOOST_SCALE} if boost else {"phrase": phrase})
 
     def channels(self, count: int, separate: bool) -> None:
@@ -113,6 +128,17 @@ class Asked:
 def invalid(message: str) -> WavelaneError:
     """An option that is wrong, or cannot take effect."""
     return WavelaneError(ErrorCode.INVALID_CONFIG, message)
+
+
+def renamed(message: str, names: Mapping[str, str]) -> str:
+    """What is wrong with options of ours, said of those that the client knows.
+
+    Args:
+        message: faults, each begun by the name of an option.
+        names: theirs, by ours.
+    """
+    ours = "|".join(map(re.escape, names))
+    return re.sub(rf"(?:^|(?<=; ))({ours})(?=[:.] ?)", lambda match: names[match[1]], message)
 
 
 def check_known(message: Any, table: Mapping[str, object]) -> None:

@@ -24,8 +24,8 @@ from wavelane_server.adapters.google.messages import (
     duration,
     whole_seconds,
 )
-from wavelane_server.adapters.google.options import GoogleAsked, streaming
-from wavelane_server.adapters.recognition import Host, settled
+from wavelane_server.adapters.google.options import OPTIONS, GoogleAsked, streaming
+from wavelane_server.adapters.recognition import Host, renamed, settled
 
 STABLE, UNSTABLE = 0.9, 0.01
 """Google's stability of what will not change any more, and of what may."""
@@ -219,6 +219,8 @@ def rejection(error: WavelaneError) -> Rejection[Any]:
     grpc, reason = error.status.grpc, error.message
     if error.code is ErrorCode.IDLE_TIMEOUT:
         grpc, reason = "OUT_OF_RANGE", f"{AUDIO_TIMEOUT} ({reason})"
+    elif error.code is ErrorCode.INVALID_CONFIG:
+        reason = renamed(reason, OPTIONS)
     return Rejection(messages=[], close_code=error.status.websocket, http=error.status.http, grpc=grpc, reason=reason)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavelane_server.adapters.google.messages import RecognitionConfig, ticks
-from wavelane_server.adapters.recognition import Asked, Host, check_known, invalid
+from wavelane_server.adapters.recognition import NAMES, Asked, Host, check_known, invalid
 
 CONTAINERS = ("FLAC", "OGG_OPUS", "MP3", "WEBM_OPUS")
 RAW = {"LINEAR16": "linear16", "MULAW": "mulaw"}
@@ -19,6 +19,9 @@ MODELS = (
 
 AUTO = "auto"
 """The language of models that find it themselves."""
+
+OPTIONS = {**NAMES, "text.replace": "transcript_normalization"}
+"""What Google calls options of ours, for errors."""
 
 MOST_SECONDS = 60 * 60
 """Longest time-out that makes sense (s)."""

@@ -16,7 +16,7 @@ from wavelane_server.adapters.base import (
     Ready,
     Rejection,
 )
-from wavelane_server.adapters.recognition import Host
+from wavelane_server.adapters.recognition import Host, renamed
 from wavelane_server.adapters.riva.messages import (
     RequestId,
     SpeechRecognitionAlternative,
@@ -25,7 +25,7 @@ from wavelane_server.adapters.riva.messages import (
     alternatives,
     seconds,
 )
-from wavelane_server.adapters.riva.options import RivaAsked, forced, streaming
+from wavelane_server.adapters.riva.options import OPTIONS, RivaAsked, forced, streaming
 
 MOST_STABLE = 0.99
 """Stability of a partial that may still grow; 1 says that the utterance may be over."""
@@ -161,9 +161,10 @@ class RivaAdapter:
 
 
 def rejection(error: WavelaneError) -> Rejection[Any]:
-    """The error's own status and sentence."""
+    """The error's own status, and its sentence with Riva's names."""
     status = error.status
-    return Rejection(messages=[], close_code=status.websocket, http=status.http, grpc=status.grpc, reason=error.message)
+    reason = renamed(error.message, OPTIONS) if error.code is ErrorCode.INVALID_CONFIG else error.message
+    return Rejection(messages=[], close_code=status.websocket, http=status.http, grpc=status.grpc, reason=reason)
 
 
 def _out_of_order(what: str) -> WavelaneError:

@@ -5,11 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wavelane_server.adapters.recognition import Asked, Host, check_known, invalid
+from wavelane_server.adapters.recognition import NAMES, Asked, Host, check_known, invalid
 from wavelane_server.adapters.riva.messages import AudioEncoding
 
 RAW = {"LINEAR_PCM": "linear16", "MULAW": "mulaw", "ALAW": "alaw"}
 CONTAINERS = ("ENCODING_UNSPECIFIED", "FLAC", "OGGOPUS")
+
+OPTIONS = {
+    **NAMES,
+    "endpoint.silence_ms": "endpointing_config.stop_history",
+    "vad.min_speech_ms": "endpointing_config.start_history",
+    "vad.min_silence_ms": "endpointing_config.stop_history_eou",
+    "vad.threshold": "custom_configuration neural_vad.onset",
+}
+"""What Riva calls options of ours, for errors."""
 
 FORCE_EOU = "force_eou"
 

@@ -15,7 +15,7 @@ from wavelane.session.options import SessionOptions, parse_options
 from wavelane_server.adapters.base import Audio, Command, Configure, Fail, Flush, KeepAlive
 from wavelane_server.adapters.recognition import Host
 from wavelane_server.adapters.riva import recording
-from wavelane_server.adapters.riva.adapter import RivaAdapter
+from wavelane_server.adapters.riva.adapter import RivaAdapter, rejection
 from wavelane_server.adapters.riva.messages import RecognizeRequest, StreamingRecognizeRequest, asr
 from wavelane_server.adapters.riva.options import RECOGNITION, forced, streaming
 
@@ -104,6 +104,17 @@ def test_what_cannot_take_effect_is_refused(config: dict[str, Any], words: str) 
     with pytest.raises(WavelaneError, match=words) as refused:
         ask(config)
     assert refused.value.status.grpc == "INVALID_ARGUMENT"
+
+
+def test_errors_name_the_clients_options() -> None:
+    asked = ask({"endpointing_config": {"start_history": 5_000}, "speech_contexts": [{"phrases": ["x" * 201]}]})
+    with pytest.raises(WavelaneError) as refused:
+        parse_options(asked.values)
+    made = rejection(refused.value)
+    assert "vad" not in made.reason
+    assert "hotwords" not in made.reason
+    assert "endpointing_config.start_history: " in made.reason
+    assert "speech_contexts: " in made.reason
 
 
 def test_runtime_configuration() -> None:
