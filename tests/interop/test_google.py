@@ -44,7 +44,12 @@ JOBS: dict[str, dict[str, Any]] = {
     ),
     "bad_key": streamed("sync", OPUS),
     "bad_encoding": streamed("sync", {**OPUS, "encoding": "AMR"}),
-    "bad_language": streamed("async", {**OPUS, "language_code": "xx-XX"}),
+    "bad_language": {
+        "client": "async",
+        "method": "recognize",
+        "file": "libri_egypt.opus",
+        "options": {**OPUS, "language_code": "xx-XX"},
+    },
     "bad_recording": {"client": "sync", "method": "recognize", "file": "manifest.jsonl", "options": OPUS},
 }
 
