@@ -40,12 +40,13 @@ class Channel:
     def partial(self, event: Partial) -> list[dict[str, Any]]:
         """The hypothesis of the open utterance."""
         self._open = text, words = self._rest.of(event.text, event.words)
-        if not self._options.interim:
-            return []
-        shown = alternative(text, mean_confidence(words), words, punctuated=self.punctuated)
-        return [self._results([shown], self._finalised, max(event.processed, self._finalised))]
+        messages = self._ended(words[0].start) if words else []
+        if self._options.interim:
+            shown = alternative(text, mean_confidence(words), words, punctuated=self.punctuated)
+            messages.append(self._results([shown], self._finalised, max(event.processed, self._finalised)))
+        return messages
 
-    def final(self, event: Final) -> dict[str, Any]:
+    def final(self, event: Final) -> list[dict[str, Any]]:
         """The utterance ended."""
         best = event.alternatives[0]
         text, words = self._rest.of(best.text, best.words)
@@ -56,22 +57,25 @@ class Channel:
         flushed = event.reason == "flush"
         self._flushed |= flushed
         silent = event.reason in ("silence", "no_text") and self._options.speech_final
-        return self._final(
+        messages = self._ended(words[0].start) if words else []
+        result = self._final(
             shown,
             words,
             max(self.endpoint, event.end),
             speech_final=silent or event.reason in ("flush", "end"),
             from_finalize=flushed,
         )
+        return [*messages, result]
 
     def flushed(self, at: int) -> list[dict[str, Any]]:
         """All up to ``at`` is final; the client waits to hear so, also where there was nothing."""
         empty = [alternative("", 0.0, (), punctuated=False)]
         answered, self._flushed = self._flushed, False
+        messages = self._ended(at)
         if not answered:
-            return [self._final(empty, (), at, speech_final=True, from_finalize=True)]
+            messages.append(self._final(empty, (), at, speech_final=True, from_finalize=True))
         self._finalised = max(at, self._finalised)
-        return []
+        return messages
 
     def progress(self, at: int) -> list[dict[str, Any]]:
         """Time goes by: after a gap, the end of the utterance is told, its words being final."""
@@ -86,11 +90,15 @@ class Channel:
             self._rest.tell(words)
             shown = [alternative(text, mean_confidence(words), words, punctuated=self.punctuated)]
             messages.append(self._final(shown, words, words[-1].end, speech_final=False))
+        return [*messages, *self._ended(at)]
+
+    def _ended(self, at: int) -> list[dict[str, Any]]:
+        """The end of the newest utterance, if nothing is said up to ``at`` and that is long enough."""
         last = self._last_word
-        if last is None or at - last < self._gap:
+        if self._gap is None or last is None or at - last < self._gap:
             return []
         self._last_word = None
-        return [*messages, {"type": "UtteranceEnd", "channel": self._place, "last_word_end": seconds(last)}]
+        return [{"type": "UtteranceEnd", "channel": self._place, "last_word_end": seconds(last)}]
 
     def _final(
         self,

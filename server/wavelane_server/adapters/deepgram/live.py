@@ -90,7 +90,7 @@ class ListenV1:
             case Partial():
                 return _encoded(self._channels[event.channel].partial(event))
             case Final():
-                return _encoded([self._channels[event.channel].final(event)])
+                return _encoded(self._channels[event.channel].final(event))
             case Progress():
                 return _encoded(self._channels[event.channel].progress(event.at))
             case Endpoint():

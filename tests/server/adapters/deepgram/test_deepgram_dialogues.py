@@ -17,6 +17,7 @@ QUERIES = {
     "live": "model=nova-3&encoding=linear16&sample_rate=16000&interim_results=true&vad_events=true"
     "&utterance_end_ms=1000&endpointing=25&smart_format=true&extra=who:me&tag=x",
     "live_noise": "encoding=linear16&sample_rate=16000&utterance_end_ms=1000&punctuate=true",
+    "live_late": "encoding=linear16&sample_rate=16000&utterance_end_ms=1000",
     "multichannel": "model=nova-2&encoding=mulaw&sample_rate=8000&channels=2&multichannel=true&endpointing=false"
     "&keywords=egypt:2&replace=egypt:Egypt&language=en-US",
     "turns": "model=flux-general-en&encoding=linear16&sample_rate=16000&eager_eot_threshold=0.4&keyterm=egypt",
