@@ -34,9 +34,9 @@ JOBS: dict[str, dict[str, Any]] = {
     "recognize": {"client": "sync", "method": "recognize", "file": "libri_lemon.opus", "options": OPUS},
     "recognize_async": {"client": "async", "method": "recognize", "file": "libri_simmer.opus", "options": OPUS},
     "activity": streamed("sync", OPUS, enable_voice_activity_events=True),
-    "single": streamed("async", {**OPUS, "encoding": "FLAC"}, "commands.flac", single_utterance=True),
+    "single": streamed("sync", {**OPUS, "encoding": "FLAC"}, "commands.flac", single_utterance=True),
     "timeout": streamed(
-        "async",
+        "sync",
         PCM,
         enable_voice_activity_events=True,
         voice_activity_timeout={"speech_start_timeout": "2s"},

@@ -30,6 +30,10 @@ from wavelane_server.adapters.recognition import Host, renamed, settled
 STABLE, UNSTABLE = 0.9, 0.01
 """Google's stability of what will not change any more, and of what may."""
 
+MOST_LATE = 10
+"""Messages of a client that goes on when no more audio is wanted, until the server ends the stream: most close it
+themselves, and some of Google's clients take an end amid their writing for a failure."""
+
 MALORDERED = "Malordered Data Received. Send exactly one config, followed by audio data."
 
 AUDIO_TIMEOUT = "Audio Timeout Error: Long duration elapsed without audio. Audio should be sent close to real time."
@@ -48,8 +52,9 @@ class GoogleAdapter:
         self._host = host
         self._asked: GoogleAsked | None = None
         self._over = False
-        """No more audio is wanted, and the next message ends the session."""
-        self._ended = False
+        """No more audio is wanted."""
+        self._late = 0
+        """Messages that came nevertheless."""
         self._failed = False
         self._results_over = False
         self._request = 0
@@ -90,10 +95,8 @@ class GoogleAdapter:
         if kind != "audio_content":
             raise _malordered(f"Expected audio_content, {kind or 'none'} was set.")
         if self._over:
-            if self._ended:
-                return []
-            self._ended = True
-            return [End()]
+            self._late += 1
+            return [End()] if self._late == MOST_LATE else []
         data = message.audio_content if asked.raw is None else asked.raw.take(message.audio_content)
         return [Audio(data)] if data else [KeepAlive()]
 

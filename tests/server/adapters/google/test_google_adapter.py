@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from support.rpcdialogue import DIALOGUES, lines, replay
 from support.rpcfuzz import HOST, messages, mutated
 from wavelane.errors import STATUS, ErrorCode, WavelaneError
+from wavelane.events import Endpoint
 from wavelane.session.options import SessionOptions, parse_options
 from wavelane_server.adapters.base import Audio, Command, Configure, End, Fail, KeepAlive
 from wavelane_server.adapters.google import recording
-from wavelane_server.adapters.google.adapter import AUDIO_TIMEOUT, GoogleAdapter, rejection
+from wavelane_server.adapters.google.adapter import AUDIO_TIMEOUT, MOST_LATE, GoogleAdapter, rejection
 from wavelane_server.adapters.google.messages import (
     RecognitionConfig,
     RecognizeRequest,
@@ -133,6 +134,16 @@ def test_timeouts_need_activity_events() -> None:
         ask({}, enable_voice_activity_events=True, voice_activity_timeout={"speech_end_timeout": "0s"})
     silent = Host(spec=HOST.spec, defaults=SessionOptions.model_validate({"vad": {"kind": "off"}}))
     assert ask({}, silent, enable_voice_activity_events=True, **timeouts).values["vad"] == {"kind": "webrtc"}
+
+
+def test_a_client_that_goes_on_is_ended() -> None:
+    adapter = GoogleAdapter(HOST)
+    config = ParseDict({"config": RAW, "single_utterance": True}, StreamingRecognitionConfig())
+    adapter.receive(StreamingRecognizeRequest(streaming_config=config))
+    adapter.send(Endpoint(channel=0, utterance=0, at=16_000, reason="silence"))
+    late = [adapter.receive(StreamingRecognizeRequest(audio_content=b"\0\0")) for _ in range(MOST_LATE + 2)]
+    assert [commands for commands in late if commands] == [[End()]]
+    assert late[MOST_LATE - 1] == [End()]
 
 
 def test_a_wav_header_is_no_speech_and_must_say_what_the_client_says() -> None:
