@@ -75,7 +75,7 @@ class ListenV2:
         self._done: list[tuple[str, Sequence[Word]]] = []  # utterances of the turn that were cut for their length
         self._open: tuple[str, Sequence[Word]] = ("", ())
         self._rest = Rest()
-        self._speaking = False
+        self._speech_from: int | None = None  # sample clock where the speech began that goes on
         self._quiet_since = 0
         self._endpoint = 0
 
@@ -116,10 +116,10 @@ class ListenV2:
             case Endpoint():
                 self._endpoint = event.at
             case SpeechStarted():
-                self._speaking = True
+                self._speech_from = event.at
                 return self._resume(event.at) if self._eager is not None else []
             case SpeechStopped():
-                self._speaking = False
+                self._speech_from = None
                 self._quiet_since = max(self._quiet_since, event.at)
             case Ready():
                 return [self._encode("Connected", request_id=self.request.id)]
@@ -189,7 +189,7 @@ class ListenV2:
         if words:
             patience = max(thresholds.eot_timeout_ms * CLOCK_RATE // 1000, LEAST_GAP)
             return "timeout" if at - words[-1].end >= patience else None
-        silent = not self._speaking and at - self._quiet_since >= thresholds.silence_ms * CLOCK_RATE // 1000
+        silent = not self._speaking(at) and at - self._quiet_since >= thresholds.silence_ms * CLOCK_RATE // 1000
         return thresholds.trigger if silent else None
 
     def _progress(self, at: int) -> list[str]:
@@ -219,9 +219,13 @@ class ListenV2:
     def _transcript(self) -> str:
         return " ".join(text for text, _ in (*self._done, self._open) if text)
 
+    def _speaking(self, at: int) -> bool:
+        """The detector is ahead of what is recognised: it may have heard speech that begins later."""
+        return self._speech_from is not None and at >= self._speech_from
+
     def _confidence(self, at: int) -> float:
         """That the turn is over; the threshold itself is reached where it is."""
-        if self._speaking or not self._started:
+        if self._speaking(at) or not self._started:
             return 0.0
         return min(confidence(at - self._quiet_since), self._options.thresholds.eot_threshold)
 
