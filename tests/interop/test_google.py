@@ -43,6 +43,7 @@ JOBS: dict[str, dict[str, Any]] = {
         steps=[5, 5],
     ),
     "bad_key": streamed("sync", OPUS),
+    "bad_key_header": {"client": "async", "method": "recognize", "file": "libri_egypt.opus", "options": OPUS},
     "bad_encoding": streamed("sync", {**OPUS, "encoding": "AMR"}),
     "bad_language": {
         "client": "async",
@@ -63,7 +64,7 @@ def said(
 ) -> dict[str, list[dict[str, Any]]]:
     """What the client's user sees of each job."""
     jobs = {
-        name: {**job, "file": str(speech_path(job["file"])), "key": "wrong" if name == "bad_key" else key}
+        name: {**job, "file": str(speech_path(job["file"])), "key": "wrong" if name.startswith("bad_key") else key}
         for name, job in JOBS.items()
     }
     lines = run_client("google_speech.py", interop_server.grpc, json.dumps(jobs))
@@ -160,6 +161,7 @@ def test_silence_for_too_long_ends_the_stream(said: dict[str, list[dict[str, Any
     ("job", "code", "message"),
     [
         ("bad_key", "UNAUTHENTICATED", "API key"),
+        ("bad_key_header", "UNAUTHENTICATED", "API key"),
         ("bad_encoding", "INVALID_ARGUMENT", "bad encoding"),
         ("bad_language", "INVALID_ARGUMENT", "xx-XX"),
         ("bad_recording", "INVALID_ARGUMENT", "audio"),

@@ -4,7 +4,7 @@ JOBS is JSON: an object of jobs by name, done one after the other. A job has ``c
 (stream or recognize), ``key``, ``file``, ``options`` (of a ``StreamingRecognitionConfig``, or of a
 ``RecognitionConfig`` to recognise the file as a whole) and ``steps``, what to stream: ``audio`` is the file, a number
 so many seconds of silence (linear16 at 16 kHz). Prints, each with the name of its job, the responses, and at the end
-the status with its metadata.
+the status with its metadata. Keys are bearer tokens; asynchronously and for a whole file, the header of API keys.
 """
 
 import asyncio
@@ -60,12 +60,16 @@ def run_sync(name, job, address, audio):
 
 
 async def run_async(name, job, address, audio):
+    if job["method"] == "recognize":
+        async with grpc.aio.insecure_channel(address) as channel:
+            client = SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel))
+            metadata = [("x-goog-api-key", job["key"])]
+            recording = RecognitionAudio(content=audio)
+            show(name, await client.recognize(config=job["options"], audio=recording, metadata=metadata))
+        over(name)
+        return
     async with grpc.aio.secure_channel(address, credentials(job["key"])) as channel:
         client = SpeechAsyncClient(transport=SpeechGrpcAsyncIOTransport(channel=channel))
-        if job["method"] == "recognize":
-            show(name, await client.recognize(config=job["options"], audio=RecognitionAudio(content=audio)))
-            over(name)
-            return
 
         async def requests():
             yield StreamingRecognizeRequest(streaming_config=job["options"])
