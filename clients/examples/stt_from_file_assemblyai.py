@@ -28,8 +28,9 @@ def main(path: str, url: str = "ws://127.0.0.1:8080") -> None:
     client.on(StreamingEvents.Turn, show)
     client.on(StreamingEvents.Error, lambda _, error: errors.append(error))
     client.connect(StreamingParameters.model_validate({"sample_rate": RATE}))
-    if not errors:
+    try:
         client.stream(samples(path))
+    finally:
         client.disconnect(terminate=True)
     if errors:
         raise errors[0]
