@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.spelling import speller
@@ -220,8 +219,7 @@ async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     """Close such that the client gets to read what was sent: what it still sends must not reset the connection."""
     async with asyncio.timeout(CLOSE_TIMEOUT_S):
         writer.write_eof()
-        with suppress(ValueError):
-            while await reader.read(LINE_BYTES):
-                pass
+        while await reader.read(LINE_BYTES):
+            pass
         writer.close()
         await writer.wait_closed()
