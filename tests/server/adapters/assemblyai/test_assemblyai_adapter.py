@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from assemblyai.streaming.v3 import models
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dialogues import event, final, lines, partial, replay
@@ -198,6 +198,7 @@ UPDATES = st.dictionaries(st.sampled_from([*NAMES, "other"]), JSON).map(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(), JSON.map(json.dumps), MUTATED, UPDATES, st.binary(max_size=50)))
 def test_any_message_gives_commands_or_an_error(message: str | bytes) -> None:
     commands = list[Command]()
@@ -212,6 +213,7 @@ def test_any_message_gives_commands_or_an_error(message: str | bytes) -> None:
             reconfigure(parse_options({}), dict(command.values))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from([*NAMES, "other"]), st.one_of(st.text(), JSON.map(json.dumps))))
 def test_any_address_opens_a_session_or_is_refused_by_name(query: dict[str, str]) -> None:
     command = begun(**query)
@@ -222,6 +224,7 @@ def test_any_address_opens_a_session_or_is_refused_by_name(query: dict[str, str]
         parse_options(command.values)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["onset", "partial", "final", "empty", "flush"]), max_size=12))
 def test_turns_count_up_and_speech_that_starts_ends(steps: list[str]) -> None:
     mine, told = adapter(), list[dict[str, Any]]()

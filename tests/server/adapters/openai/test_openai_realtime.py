@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -100,6 +100,7 @@ def test_before_audio_an_update_may_change_anything_and_after_it_what_can() -> N
     assert commands(adapter, type="input_audio_buffer.commit") == [Flush()]
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["partial", "final", "cut", "commit", "onset"]), st.text("ab ", max_size=6)),
@@ -174,6 +175,7 @@ def written(text: str, reason: str, at: int) -> Any:
     return event("Final", alternatives=[[[[text, 0, 0, 0.5]] if text else [], None]], reason=reason, start=at, end=at)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.one_of(
         st.text(),
@@ -195,6 +197,7 @@ def test_any_message_gives_commands_or_an_error_event(message: str | bytes) -> N
             assert told["type"] in ("error", "input_audio_buffer.cleared")
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from([*SessionFields.model_fields, "other"]), JSON))
 def test_any_session_is_options_or_an_error_that_names_a_field(session: dict[str, Any]) -> None:
     for command in commands(RealtimeAdapter("x"), type="session.update", session=session):
