@@ -272,7 +272,13 @@ class Conversation(Generic[In, Out]):
         if before is not None and (before.received or not command.afresh):
             raise _invalid("the session is configured already: reconfigure changes options while it runs")
         try:
-            live = await self._recognizer.open(command.values, self._outbox)
+            if before is not None:
+                self._recognizer.check(command.values)
+                # Its lane may be the last one.
+                before.close()
+                self._live = None
+            self._live = await self._recognizer.open(command.values, self._outbox)
+            self._live.report_progress = command.progress
         except WavelaneError as error:
             if not command.once and error.code in (
                 ErrorCode.INVALID_CONFIG,
@@ -281,11 +287,6 @@ class Conversation(Generic[In, Out]):
             ):
                 raise
             self._fail(error)
-            return
-        live.report_progress = command.progress
-        self._live = live
-        if before is not None:
-            before.close()
 
     async def _half_close(self) -> None:
         if self._live is None:
