@@ -20,13 +20,13 @@ from wavelane_server.adapters.openai.options import hint_values, turn_values
 NOISE_SUPPRESSION = {"near_field": "moderate", "far_field": "high"}
 _PATH = "session.audio.input.transcription."
 _FIXED = {
-    "encoding": "format",
-    "sample_rate": "format",
-    "audio": "noise_reduction",
-    "vad": "turn_detection.threshold and prefix_padding_ms",
-    "model": "transcription.model",
+    "encoding": ("format", "The format"),
+    "sample_rate": ("format", "The format"),
+    "audio": ("noise_reduction", "Noise reduction"),
+    "vad": ("turn_detection", "'threshold' and 'prefix_padding_ms'"),
+    "model": ("transcription.model", "The model"),
 }
-"""Options that stay, and the field that a client knows them by."""
+"""Options that stay, the field that a client knows them by, and what to call it."""
 _CHANGING: dict[str, Any] = {"language": None, "hotwords": [], "words": False, "endpoint": {}}
 """Options that may change, and what each is when it is not given."""
 _PARAMS = {
@@ -136,10 +136,10 @@ class State:
             RequestError: for what cannot take effect, or cannot change any more.
         """
         old, new = before.values(), self.values()
-        for name, param in _FIXED.items():
+        for name, (param, what) in _FIXED.items():
             if old.get(name) != new.get(name):
                 raise RequestError(
-                    f"'{param}' cannot change once there was audio: open another session for it.",
+                    f"{what} cannot change once there was audio: open another session for it.",
                     "invalid_value",
                     f"session.audio.input.{param}",
                 )
