@@ -67,7 +67,6 @@ class RealtimeAdapter:
 
     def __init__(self, name: str, *, beta: bool = False) -> None:
         self._name = name
-        self._beta = beta
         self._state = State()
         self._opened = False
         self._heard = False
@@ -80,17 +79,18 @@ class RealtimeAdapter:
         self._items = Items(self._say, name)
         self._items.beta = beta
         self._apply(self._state)
+        self._created = self._session("transcription_session.created" if beta else "session.created", self._state)
 
     def begin(self) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
-        return [Reply(self._session("transcription_session.created" if self._beta else "session.created", self._state))]
+        return [Reply(self._created)]
 
     def receive(self, message: str | bytes) -> Iterator[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
         event_id = None
         try:
             event = _parse(message)
-            event_id = event.get("event_id")
+            event_id = event["event_id"] if isinstance(event.get("event_id"), str) else None
             kind = _checked(event)
             match kind:
                 case "input_audio_buffer.append":
@@ -267,7 +267,6 @@ def _checked(event: dict[str, Any]) -> str:
             "type",
         )
     if not isinstance(event.get("event_id"), str | None):
-        event["event_id"] = None
         raise RequestError("Invalid type for 'event_id': it must be a string.", "invalid_type", "event_id")
     for name in members:
         if name not in event:

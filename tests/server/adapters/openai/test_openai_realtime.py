@@ -216,8 +216,11 @@ def test_keys_and_subprotocols() -> None:
     assert PROTOCOL.subprotocol(browser) == "realtime"
     assert PROTOCOL.key(Handshake(headers={"authorization": "Bearer sk-2"})) == "sk-2"
     assert PROTOCOL.subprotocol(Handshake(headers={})) is None
-    created = [command for command in PROTOCOL.adapter(browser).begin() if isinstance(command, Reply)]
-    assert json.loads(created[0].message)["type"] == "transcription_session.created"
+    adapter = PROTOCOL.adapter(browser)
+    (created,) = adapter.begin()
+    assert isinstance(created, Reply)
+    assert json.loads(created.message)["type"] == "transcription_session.created"
+    assert adapter.begin() == [created]
 
 
 @pytest.mark.parametrize(("query", "said"), [(("intent", "conversation"), "transcribes"), (("voice", "x"), "unknown")])
