@@ -1,10 +1,15 @@
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 # Tests step small batches beside servers of their own: a second thread would mostly wait for the first.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What runs in the background of a shell ignores it, and so would the programs that are to be interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from support.server import Server, start_server
 
