@@ -61,6 +61,7 @@ class Items:
         self._previous: str | None = None
         self._onsets = Onsets()
         self._flushes: deque[bool] = deque()
+        self._endpoint_at = 0
         self._ended_at = 0
         self._fault = "the session failed"
 
@@ -90,15 +91,18 @@ class Items:
 
     def endpoint(self, event: Endpoint) -> None:
         """An utterance ended by itself; its final follows."""
-        if not self.manual:
-            self._ended_at = event.at
+        self._endpoint_at = event.at
 
     def final(self, event: Final) -> None:
         """An utterance is complete."""
         item = self._open(event.start)
         delta = item.deltas.final(event)
         if event.reason in ("silence", "no_text", "max_utterance") and not self.manual:
-            self._close(item, self._ended_at, delta)
+            if delta or item.announced:
+                self._close(item, self._endpoint_at, delta)
+            else:
+                # Silence, which a server without a detector tells of as an utterance without words.
+                self._item = None
             return
         if delta:
             self._announce(item)

@@ -54,6 +54,32 @@ def test_the_table_has_every_field() -> None:
     assert set(leaves(SessionFields, "")) - types == set(FIELDS)
 
 
+VAD = {"type": "server_vad"}
+EFFECTS: dict[str, tuple[Any, str]] = {
+    "format": ({"type": "audio/pcm", "rate": 8_000}, "sample_rate"),
+    "transcription.model": ({"model": "another"}, "model"),
+    "transcription.language": ({"language": "en"}, "language"),
+    "transcription.languages": ({"languages": ["en"]}, "language"),
+    "transcription.keywords": ({"keywords": ["egypt"]}, "hotwords"),
+    "transcription.prompt": ({"prompt": "egypt, vatican"}, "hotwords"),
+    "noise_reduction.type": ({"type": "far_field"}, "audio"),
+    "turn_detection.threshold": ({**VAD, "threshold": 0.9}, "vad"),
+    "turn_detection.prefix_padding_ms": ({**VAD, "prefix_padding_ms": 10}, "vad"),
+    "turn_detection.silence_duration_ms": ({**VAD, "silence_duration_ms": 300}, "endpoint"),
+    "turn_detection.eagerness": ({"type": "semantic_vad", "eagerness": "low"}, "endpoint"),
+}
+
+
+@pytest.mark.parametrize("field", EFFECTS)
+def test_each_field_has_its_effect(field: str) -> None:
+    value, option = EFFECTS[field]
+    fields = SessionFields.model_validate({"audio": {"input": {field.split(".")[0]: value}}})
+    plain, values = State().values(), State().updated(fields).values()
+    assert {name for name in {*plain, *values} if plain.get(name) != values.get(name)} == {option}
+    parse_options(values)
+    assert f"audio.input.{field}" in FIELDS
+
+
 def test_what_is_not_asked_for_stays_as_the_server_has_it() -> None:
     values = State().values()
     assert not {"language", "hotwords", "audio", "model"} & set(values)
@@ -245,3 +271,19 @@ def test_final_of_a_failure_without_text_is_a_failed_transcription() -> None:
     told = [json.loads(message) for message in adapter.send(final("", reason="failure"))]
     (failed,) = (message for message in told if message["type"].endswith("transcription.failed"))
     assert failed["error"]["message"] == "a fault"
+
+
+def test_a_turn_of_which_nothing_was_told_has_its_own_time() -> None:
+    """A server without a detector knows no onsets, and a slow client misses partials."""
+    adapter = RealtimeAdapter("x")
+    for at, text in ((16_000, "one"), (48_000, ""), (64_000, "two")):
+        adapter.send(event("Endpoint", at=at + 8_000, reason="silence"))
+        told = [json.loads(message) for message in adapter.send(final(text, start=at, end=at + 1_600))]
+        kinds = [message["type"].rsplit(".", 1)[1] for message in told]
+        if not text:
+            assert told == []
+            continue
+        assert kinds == ["speech_started", "speech_stopped", "committed", "added", "delta", "completed", "done"]
+        assert told[0]["audio_start_ms"] == at // 16 - 300
+        assert told[1]["audio_end_ms"] == at // 16 + 500
+        assert told[5]["usage"]["seconds"] == 0.8
