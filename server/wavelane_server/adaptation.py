@@ -5,7 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wavelane.errors import ErrorCode, WavelaneError
@@ -47,9 +47,10 @@ class Recipe:
     order: int = 5
     sentences: int = 20_000
     """Drawn from each grammar, at most."""
-    weight: float = 0.5
-    """Of the language model."""
-    word_bonus: float = 1.5
+    weight: float | None = None
+    """Of the language model. This and the next two: None takes what the base has for its own, fitted to it."""
+    word_bonus: float | None = None
+    blank_penalty: float | None = None
     hotwords: Path | None = None
     """Phrases to favour; None: the domain's rare words."""
     rare_words: int = 500
@@ -105,8 +106,7 @@ def adapt(recipe: Recipe, folder: Path) -> Adapted:
     (folder / HOTWORDS_FILE).write_text(
         "".join(f"{phrase}\t{boost:g}\n" for phrase, boost in phrases), encoding="utf-8"
     )
-    source = LmSource(path=folder / LM_FILE, weight=recipe.weight, word_bonus=recipe.word_bonus)
-    write_folder(folder, {LM_NAME: source}, LM_NAME, HOTWORDS_FILE)
+    write_folder(folder, {LM_NAME: _source(recipe, located.path, folder / LM_FILE)}, LM_NAME, HOTWORDS_FILE)
     return Adapted(folder, len(rows), found.skipped, found.example, lm.counts, general is not None, len(phrases))
 
 
@@ -128,6 +128,13 @@ def _general(recipe: Recipe, base: Path) -> NgramModel | None:
         return read_lm(recipe.general)
     brought = read_folder(base).models
     return read_lm(next(iter(brought.values())).path) if brought else None
+
+
+def _source(recipe: Recipe, base: Path, path: Path) -> LmSource:
+    """How the language model is used."""
+    fitted = next(iter(read_folder(base).models.values()), LmSource(path=path))
+    asked = {"weight": recipe.weight, "word_bonus": recipe.word_bonus, "blank_penalty": recipe.blank_penalty}
+    return replace(fitted, path=path, **{name: value for name, value in asked.items() if value is not None})
 
 
 def _hotwords(recipe: Recipe, sentences: Sequence[Sequence[str]], spelling: Speller) -> tuple[tuple[str, float], ...]:

@@ -48,7 +48,9 @@ def test_a_domain_becomes_a_model_that_is_served(text: Path, tmp_path: Path) -> 
     assert (served.spec.default_lm, served.spec.boosted) == ("domain", len(brought.hotwords))
     assert served.fusions is not None
     lm, hotwords = served.fusions(FusionRequest(lm="domain")).parts
-    assert (lm.kind, lm.scale, hotwords.kind) == ("piece", 0.5, "piece")
+    fitted = read_folder(embedded_path()).models["general"]
+    assert brought.models["domain"].blank_penalty == fitted.blank_penalty > 0
+    assert (lm.kind, lm.scale, hotwords.kind) == ("piece", fitted.weight, "piece")
 
 
 def test_a_general_model_and_hotwords_can_be_given(text: Path, tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ def _to_proto(fields: dict[str, Any]) -> dict[str, Any]:
         made["vad"] = {**made["vad"], "kind": made["vad"]["kind"].upper()}
     if "method" in made.get("decoding", {}):
         made["decoding"] = {**made["decoding"], "method": made["decoding"]["method"].upper()}
+    if "gain" in made.get("audio", {}):
+        made["audio"] = {**made["audio"], "gain": f"GAIN_{made['audio']['gain'].upper()}"}
     if "hotwords" in made:
         phrases = [{"phrase": each} if isinstance(each, str) else each for each in made["hotwords"]]
         made["hotwords"] = {"phrases": phrases}

@@ -28,8 +28,9 @@ _existing = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--order", type=click.IntRange(2, 10), default=5, show_default=True, help="Longest n-gram (pieces).")
 @click.option("--sentences", type=click.IntRange(1), default=20_000, show_default=True, help="Drawn from each grammar.")
-@click.option("--weight", type=click.FloatRange(0, 10, True), default=0.5, show_default=True, help="Of the LM.")
-@click.option("--word-bonus", type=click.FloatRange(-10, 10), default=1.5, show_default=True, help="Of each word.")
+@click.option("--weight", type=click.FloatRange(0, 10, True), help="Of the LM.  [default: the base's own]")
+@click.option("--word-bonus", type=click.FloatRange(-10, 10), help="Of each word.  [default: the base's own]")
+@click.option("--blank-penalty", type=click.FloatRange(0, 10), help="Of each blank.  [default: the base's own]")
 @click.option("--hotwords", type=_existing, help="Phrases to favour, one a line. [default: the domain's rare words]")
 @click.option(
     "--rare-words", type=click.IntRange(0), default=500, show_default=True, help="How many of those, at most."

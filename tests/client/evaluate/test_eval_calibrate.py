@@ -137,7 +137,7 @@ def test_a_model_is_calibrated_and_served_with_it(model, tmp_path) -> None:
     (each,) = report["lookaheads"]
     assert each["after"]["times"]["start"]["median_ms"] < 80 < each["before"]["times"]["start"]["median_ms"]
     assert each["after"]["times"]["end"]["median_ms"] < 80
-    assert each["after"]["confidence"]["ece"] < each["before"]["confidence"]["ece"]
+    assert each["after"]["confidence"]["nce"] > each["before"]["confidence"]["nce"]
     kept, tuning = read_native_config(model).words
     assert kept == OTHER
     assert (tuning.head, tuning.lookahead) == ("ctc", 6)
