@@ -1,8 +1,9 @@
 """Checkpoints of a run to a model that is served.
 
-    python training/export.py RUN OUT [--last 4] [--name wavelane-en-small] [--nemo out.nemo]
+    python training/export.py RUN OUT [--last 4] [--blend wavelane-en-small] [--name NAME] [--nemo out.nemo]
 
-The weights of the last checkpoints are averaged (Izmailov et al., arXiv:1803.05407), and written in the native format
+The weights of the last checkpoints are averaged (Izmailov et al., arXiv:1803.05407), with ``--blend`` half and half
+with those of the model that the run began with (Wortsman et al., arXiv:2109.01903), and written in the native format
 as float16; with ``--nemo`` also as an archive that NeMo reads. The model in OUT answers at every lookahead of its base.
 Its word times and confidences are raw: fit them with ``wavelane calibrate``.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import click
 import torch
-from checkpoints import averaged
+from checkpoints import averaged, starting_point
 
 from wavelane.bench.export import save_nemo
 from wavelane.model.checkpoint import load_model
@@ -24,9 +25,10 @@ from wavelane.model.weights import Weights
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--last", default=4, show_default=True, help="Checkpoints that are averaged.")
+@click.option("--blend", help="Average with this embedded model or native folder, half and half.")
 @click.option("--name", help="Of the model; by default that of the base.")
 @click.option("--nemo", type=click.Path(path_type=Path), help="Write a NeMo archive too.")
-def main(run: Path, output: Path, last: int, name: str | None, nemo: Path | None) -> None:
+def main(run: Path, output: Path, last: int, blend: str | None, name: str | None, nemo: Path | None) -> None:
     """Average the LAST checkpoints of RUN into the native folder OUTPUT."""
     folders = sorted(run.glob("step-*"))[-last:]
     if not folders:
@@ -36,7 +38,13 @@ def main(run: Path, output: Path, last: int, name: str | None, nemo: Path | None
         config, weights = load_native(folder)
         models.append({each: weights.read(each) for each in weights.names()})
     config = replace(config, name=name or config.name)
-    mean = Weights.of(averaged(models))
+    tensors = averaged(models)
+    if blend is not None:
+        other, weights = starting_point(blend)
+        if other.encoder != config.encoder:
+            raise click.ClickException(f"{blend} has another encoder than {run}: their weights have no mean")
+        tensors = averaged([tensors, weights])
+    mean = Weights.of(tensors)
     save_native(config, mean, output, torch.float16)
     if nemo is not None:
         save_nemo(config, mean, nemo)

@@ -105,7 +105,7 @@ def test_a_report_has_a_line_for_each_period():
 
 def test_the_command_finds_cycles_of_the_embedded_model_equal(tmp_path: Path):
     path = tmp_path / "report.json"
-    # The native library adds in another order where its cache has slid, and a word that was guessed may be another then.
+    # The native library adds in another order where its cache has slid: what was guessed may be another word then.
     arguments = ["--hours", "0.03", "--period", "54", "--engine", "backend=torch", "--json", str(path)]
     outcome = CliRunner().invoke(main, arguments)
     report = json.loads(path.read_text())

@@ -76,6 +76,14 @@ def test_a_run_goes_on_where_it_ended_and_becomes_a_model(tmp_path: Path, base: 
     stored = starting_point(str(tmp_path / "out"))[1]
     torch.testing.assert_close(stored["ctc.bias"].float(), mean["ctc.bias"], atol=1e-2, rtol=1e-3)
 
+    invoke(export, run, tmp_path / "blended", "--last", "1", "--blend", base)
+    ends = [starting_point(str(path))[1]["ctc.bias"].float() for path in (base, folders[-1])]
+    blended = starting_point(str(tmp_path / "blended"))[1]["ctc.bias"].float()
+    torch.testing.assert_close(blended, (ends[0] + ends[1]) / 2, atol=1e-2, rtol=1e-3)
+    other = CliRunner().invoke(export, [str(run), str(tmp_path / "none"), "--blend", DEFAULT])
+    assert other.exit_code == 1
+    assert "another encoder" in other.output
+
 
 def test_the_loss_falls_at_every_lookahead(data: Path) -> None:
     config, weights = starting_point(DEFAULT)
