@@ -162,6 +162,19 @@ class Rejection(Generic[Message]):
     reason: str
     """One sentence; over WebSocket cut to what a close frame takes (123 bytes of UTF-8)."""
 
+    @classmethod
+    def of(
+        cls, error: WavelaneError, messages: Sequence[Message] = (), close_code: int | None = None
+    ) -> "Rejection[Message]":
+        """With the error's own statuses, but for a close code of the protocol's."""
+        return cls(
+            messages=messages,
+            close_code=error.status.websocket if close_code is None else close_code,
+            http=error.status.http,
+            grpc=error.status.grpc,
+            reason=close_reason(error.message),
+        )
+
 
 class Adapter(Protocol[Incoming, Message]):
     """One wire protocol for one session."""
@@ -189,3 +202,8 @@ class Adapter(Protocol[Incoming, Message]):
 def close_reason(text: str) -> str:
     """Cut to the 123 bytes of UTF-8 that a close frame holds."""
     return text.encode()[:123].decode(errors="ignore")
+
+
+def milliseconds(at: int) -> int:
+    """A time of the sample clock in whole milliseconds."""
+    return at * 1000 // CLOCK_RATE

@@ -36,7 +36,6 @@ from wavelane_server.adapters.base import (
     Ready,
     Reconfigure,
     Rejection,
-    close_reason,
 )
 from wavelane_server.adapters.handshake import WebSocketProtocol
 
@@ -89,13 +88,7 @@ class NativeAdapter:
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
-        return Rejection(
-            messages=self.send(Failed(code=error.code, message=error.message, fatal=True)),
-            close_code=error.status.websocket,
-            http=error.status.http,
-            grpc=error.status.grpc,
-            reason=close_reason(error.message),
-        )
+        return Rejection.of(error, self.send(Failed(code=error.code, message=error.message, fatal=True)))
 
 
 def _invalid(message: str) -> WavelaneError:

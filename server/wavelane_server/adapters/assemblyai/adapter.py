@@ -9,7 +9,7 @@ import orjson
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE, Closed, Endpoint, Failed, Final, Flushed, Partial, SpeechStarted
 from wavelane_server.adapters.assemblyai.options import MUTABLE, Parameters, sorted_out, warning
-from wavelane_server.adapters.assemblyai.turns import final_turns, milliseconds, partial_turn
+from wavelane_server.adapters.assemblyai.turns import final_turns, partial_turn
 from wavelane_server.adapters.base import (
     Audio,
     Command,
@@ -23,7 +23,7 @@ from wavelane_server.adapters.base import (
     Reconfigure,
     Rejection,
     Reply,
-    close_reason,
+    milliseconds,
 )
 from wavelane_server.adapters.handshake import Handshake, Refusal, WebSocketProtocol, retry_headers
 from wavelane_server.adapters.onsets import Onsets
@@ -134,13 +134,8 @@ class AssemblyAIAdapter:
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
-        return Rejection(
-            messages=self.send(Failed(code=error.code, message=error.message, fatal=True)),
-            close_code=_code(error.code),
-            http=error.status.http,
-            grpc=error.status.grpc,
-            reason=close_reason(error.message),
-        )
+        messages = self.send(Failed(code=error.code, message=error.message, fatal=True))
+        return Rejection.of(error, messages, close_code=_code(error.code))
 
     def _update(self, values: dict[str, Any]) -> Iterator[Command]:
         effective, warned = sorted_out(values.items())

@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from wavelane.events import CLOCK_RATE, Final, Partial, Word
-
-
-def milliseconds(at: int) -> int:
-    """Of a position on the sample clock."""
-    return at * 1000 // CLOCK_RATE
+from wavelane.events import Final, Partial, Word
+from wavelane_server.adapters.base import milliseconds
 
 
 def partial_turn(event: Partial, order: int, *, whole: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from math import log
 from typing import Any
 
 from wavelane.events import CLOCK_RATE, Endpoint, Final, Flushed, Partial, SpeechStarted, Word
-from wavelane_server.adapters.base import Progress
+from wavelane_server.adapters.base import Progress, milliseconds
 from wavelane_server.adapters.onsets import Onsets
 from wavelane_server.adapters.openai.deltas import Deltas
 
@@ -16,11 +16,6 @@ Say = Callable[..., None]
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 _LEAST_CONFIDENCE = 1e-6
-
-
-def milliseconds(at: int) -> int:
-    """Of a position on the sample clock."""
-    return at * 1000 // CLOCK_RATE
 
 
 @dataclass(slots=True)

@@ -30,7 +30,6 @@ from wavelane_server.adapters.base import (
     Reconfigure,
     Rejection,
     Reply,
-    close_reason,
 )
 from wavelane_server.adapters.handshake import Handshake, WebSocketProtocol, bearer
 from wavelane_server.adapters.openai.errors import RequestError, describe, error_body, refuse
@@ -133,13 +132,7 @@ class RealtimeAdapter:
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
-        return Rejection(
-            messages=[self._event("error", error=error_body(error))],
-            close_code=error.status.websocket,
-            http=error.status.http,
-            grpc=error.status.grpc,
-            reason=close_reason(error.message),
-        )
+        return Rejection.of(error, [self._event("error", error=error_body(error))])
 
     def _update(self, kind: str, session: object, event_id: str | None) -> Iterator[Command]:
         beta = kind == "transcription_session.update"

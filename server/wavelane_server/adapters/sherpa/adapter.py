@@ -16,7 +16,7 @@ import orjson
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE, Closed, Failed, Final, Partial, Word
-from wavelane_server.adapters.base import Audio, Command, Configure, End, Fail, Outgoing, Rejection, close_reason
+from wavelane_server.adapters.base import Audio, Command, Configure, End, Fail, Outgoing, Rejection
 
 OPTIONS: Mapping[str, object] = {"encoding": "float32", "sample_rate": 16_000, "channels": 1}
 """Of every session: the protocol has none of its own."""
@@ -73,13 +73,7 @@ class SherpaAdapter:
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`. There is no message for errors, only the close frame."""
-        return Rejection(
-            messages=(),
-            close_code=error.status.websocket,
-            http=error.status.http,
-            grpc=error.status.grpc,
-            reason=close_reason(error.message),
-        )
+        return Rejection.of(error)
 
     def _result(self, text: str, words: Sequence[Word], start: int, *, final: bool = False, eof: bool = False) -> str:
         """A segment. Its tokens are words, with the space before them as pieces of a word have it.

@@ -24,7 +24,6 @@ from wavelane_server.adapters.base import (
     Outgoing,
     Rejection,
     Reply,
-    close_reason,
 )
 from wavelane_server.adapters.vosk.messages import alternatives, partial, result
 from wavelane_server.adapters.vosk.options import Settings, changed
@@ -87,13 +86,7 @@ class VoskAdapter:
 
     def reject(self, error: WavelaneError) -> Rejection[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`. There is no message for errors, only the close frame."""
-        return Rejection(
-            messages=(),
-            close_code=error.status.websocket,
-            http=error.status.http,
-            grpc=error.status.grpc,
-            reason=close_reason(error.message),
-        )
+        return Rejection.of(error)
 
     def _audio(self, data: bytes) -> list[Command]:
         if self._owed:

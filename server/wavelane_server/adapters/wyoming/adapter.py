@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.events import CLOCK_RATE, Closed, Failed, Final, Partial, SpeechStarted, SpeechStopped
-from wavelane_server.adapters.base import Audio, Command, Configure, End, Fail, Outgoing, Rejection, Reply, close_reason
+from wavelane.events import Closed, Failed, Final, Partial, SpeechStarted, SpeechStopped
+from wavelane_server.adapters.base import Audio, Command, Configure, End, Fail, Outgoing, Rejection, Reply, milliseconds
 from wavelane_server.adapters.wyoming.events import Event, encode
 from wavelane_server.adapters.wyoming.options import audio_options, transcribe_options
 from wavelane_server.adapters.wyoming.program import PROGRAM
@@ -91,13 +91,7 @@ class WyomingAdapter:
 
     def reject(self, error: WavelaneError) -> Rejection[bytes]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
-        return Rejection(
-            messages=[error_event(error)],
-            close_code=error.status.websocket,
-            http=error.status.http,
-            grpc=error.status.grpc,
-            reason=close_reason(error.message),
-        )
+        return Rejection.of(error, [error_event(error)])
 
     def _commands(self, message: Event) -> list[Command]:
         data = message.data
@@ -163,7 +157,7 @@ class WyomingAdapter:
         return [encode(Event("transcript-start", self._answer))]
 
     def _voice(self, kind: str, at: int) -> bytes:
-        return encode(Event(kind, {"timestamp": self._begun_ms + at * 1000 // CLOCK_RATE}))
+        return encode(Event(kind, {"timestamp": self._begun_ms + milliseconds(at)}))
 
 
 def error_event(error: WavelaneError) -> bytes:
