@@ -4,9 +4,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.grammar import Grammar
@@ -18,9 +21,13 @@ from wavelane.lm.spelling import Speller, speller
 from wavelane.lm.store import read_lm, write_compact
 from wavelane.lm.text import Sentences, read_sentences, take
 from wavelane.model.checkpoint import convert_model, inspect_model
-from wavelane.model.checkpoint.native import FORMAT
+from wavelane.model.checkpoint.native import FORMAT, WEIGHTS, load_native, save_native
+from wavelane.model.weights import Weights
 from wavelane_server.config import ModelConfig
 from wavelane_server.models import locate
+
+if TYPE_CHECKING:
+    from wavelane_training.finetune import FineTuning, Tuned
 
 LM_FILE, HOTWORDS_FILE = "domain.safetensors", "hotwords.txt"
 LM_NAME = "domain"
@@ -57,6 +64,8 @@ class Recipe:
     """Rare words of the domain that are favoured, at most, where no hotwords are given."""
     rare_boost: float = 1.0
     seed: int = 0
+    tuning: "FineTuning | None" = None
+    """How the weights learn the domain, by synthetic speech; None: they stay those of the base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +82,21 @@ class Adapted:
     mixed: bool
     """A general language model is part of it."""
     hotwords: int
+    tuned: "Tuned | None" = None
+    """What came of the fine-tune, where there was one."""
 
 
-def adapt(recipe: Recipe, folder: Path) -> Adapted:
+def adapt(recipe: Recipe, folder: Path, say: Callable[[str], None] = lambda _: None) -> Adapted:
     """Write a model's folder that :func:`wavelane_server.models.locate` and the server take.
 
     Args:
         recipe: what the domain is made of.
         folder: to write to; made when it does not exist.
+        say: takes lines of progress.
 
     Raises:
-        WavelaneError: the base cannot be served, a file cannot be read, or there is no sentence.
+        WavelaneError: the base cannot be served or trained, a file cannot be read, there is no sentence, or no voice
+            to speak it.
     """
     located = locate(ModelConfig(path=recipe.base))
     vocabulary = inspect_model(located.path, name=located.name).vocabulary
@@ -107,7 +120,25 @@ def adapt(recipe: Recipe, folder: Path) -> Adapted:
         "".join(f"{phrase}\t{boost:g}\n" for phrase, boost in phrases), encoding="utf-8"
     )
     write_folder(folder, {LM_NAME: _source(recipe, located.path, folder / LM_FILE)}, LM_NAME, HOTWORDS_FILE)
-    return Adapted(folder, len(rows), found.skipped, found.example, lm.counts, general is not None, len(phrases))
+    tuned = None if recipe.tuning is None else _tune(folder, [" ".join(w) for w in found.words], recipe.tuning, say)
+    return Adapted(folder, len(rows), found.skipped, found.example, lm.counts, general is not None, len(phrases), tuned)
+
+
+def _tune(folder: Path, sentences: Sequence[str], tuning: "FineTuning", say: Callable[[str], None]) -> "Tuned":
+    """Let the weights in the folder learn the sentences.
+
+    Corrections of word times and confidences stay those of the base: the encoder's lower layers do, and a model
+    without any is off by far more than one that moved a little.
+    """
+    from wavelane_training.finetune import fine_tune
+
+    config, weights = load_native(folder)
+    stored = {name: weights.read(name) for name in weights.names()}
+    tuned = fine_tune(config, stored, sentences, tuning, say)
+    # The file may be a link to the base's own.
+    (folder / WEIGHTS).unlink()
+    save_native(config, Weights.of(tuned.weights), folder, torch.float16)
+    return tuned
 
 
 def _sentences(recipe: Recipe, spelling: Speller) -> Sentences:

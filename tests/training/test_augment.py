@@ -2,9 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from augment import Augment, Strength, reverberate, stretch, warp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from wavelane_training.augment import Augment, Strength, reverberate, stretch, warp
 
 GUARD = 2.0**-24
 STILL = Strength(

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from augment import Augment
-from batches import Example, collate, epoch, examples
-from channels import Channel, coded, convolve, simulated_room
 from click.testing import CliRunner
-from prepare import main as prepare
-from prepare import trim
-from sentences import drawn, sentences_of, spoken
-from sentences import main as sentences
-from store import Store, StoreWriter
-from synthesise import main as synthesise
-from voices import Command
 
 from wavelane.grammar import Grammar
 from wavelane.lm.spelling import Speller
+from wavelane_training.augment import Augment
+from wavelane_training.batches import Example, collate, epoch, examples
+from wavelane_training.channels import Channel, coded, convolve, simulated_room
+from wavelane_training.prepare import main as prepare
+from wavelane_training.prepare import trim
+from wavelane_training.sentences import drawn, sentences_of, spoken
+from wavelane_training.sentences import main as sentences
+from wavelane_training.store import Store, StoreWriter
+from wavelane_training.synthesise import main as synthesise
+from wavelane_training.voices import Command
 
 RECIPE = Path(__file__).parents[2] / "training"
 SPEECH = Path(__file__).parents[1] / "data" / "speech"

@@ -8,22 +8,22 @@ import click
 import numpy as np
 import pytest
 import torch
-from augment import Augment
-from batches import collate, examples
-from card import main as card
-from checkpoints import averaged, starting_point
 from click.testing import CliRunner
-from export import main as export
-from network import Network
-from store import Store, StoreWriter
-from train import ctc_loss, learning_rate
-from train import main as train
 
 from wavelane.lm.spelling import speller
 from wavelane.model.checkpoint import load_model
 from wavelane.model.checkpoint.native import load_native, save_native
 from wavelane.model.embedded import DEFAULT, embedded_path
 from wavelane.model.weights import Weights
+from wavelane_training.augment import Augment
+from wavelane_training.batches import collate, examples
+from wavelane_training.card import main as card
+from wavelane_training.checkpoints import averaged, starting_point
+from wavelane_training.export import main as export
+from wavelane_training.network import Network
+from wavelane_training.store import Store, StoreWriter
+from wavelane_training.train import ctc_loss, learning_rate
+from wavelane_training.train import main as train
 
 
 def invoke(command: click.Command, *arguments: str | Path) -> str:

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import starting_point
-from evaluate import read_audio
-from network import Network, chunk_mask, encoder_frames
-from store import FrontEnd
 
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, embedded_path
 from wavelane.model.offline import step_inputs, transcribe_tokens, windows
+from wavelane_training.checkpoints import starting_point
+from wavelane_training.network import Network, chunk_mask, encoder_frames
+from wavelane_training.recordings import read_audio
+from wavelane_training.store import FrontEnd
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 

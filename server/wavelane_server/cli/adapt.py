@@ -3,7 +3,6 @@
 import shlex
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +38,50 @@ _existing = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--rare-boost", type=click.FloatRange(0, 20, True), default=1.0, show_default=True, help="Boost of those."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
+@click.option("--train", is_flag=True, help="Let the weights learn the domain too, by synthetic speech.")
+@click.option("--train-minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option(
+    "--train-sentences", type=click.IntRange(20), default=2_000, show_default=True, help="That are spoken, at most."
+)
+@click.option("--train-rate", type=click.FloatRange(0, 0.1, True), default=2e-4, show_default=True)
+@click.option(
+    "--frozen-layers", type=click.IntRange(0), help="From below, that stay as they are. [default: half of them]"
+)
+@click.option("--guard", "guards", type=_existing, multiple=True, help="Manifest of real speech not to get worse at.")
 @click.option("--measure", type=_existing, multiple=True, help="Manifest of real speech: errors before and after.")
 @click.option(
     "--beam", type=click.IntRange(1, 64), default=8, show_default=True, help="Of what is measured; 1: greedy."
 )
-def command(measure: tuple[Path, ...], beam: int, out: Path, **recipe: Any) -> None:
+def command(
+    measure: tuple[Path, ...],
+    beam: int,
+    out: Path,
+    train: bool,
+    train_minutes: float,
+    train_sentences: int,
+    train_rate: float,
+    frozen_layers: int | None,
+    guards: tuple[Path, ...],
+    **recipe: Any,
+) -> None:
     """Make a model of a domain in the folder OUT, which `wavelane serve --model OUT` serves.
 
     It has the weights of the base, a language model over its pieces made of the domain's sentences (and of a general
-    one), which is on by default, and hotwords.
+    one), which is on by default, and hotwords. With --train its weights learn the domain too: its sentences are spoken
+    by the synthesisers that are installed, and it ends when they are understood no better, or other speech worse.
     """
     from wavelane_server.adaptation import Recipe, adapt
+    from wavelane_training.finetune import FineTuning
 
-    assert {field.name for field in fields(Recipe)} == recipe.keys()
-    adapted = adapt(Recipe(**recipe), out)
+    tuning = FineTuning(
+        minutes=train_minutes,
+        sentences=train_sentences,
+        rate=train_rate,
+        frozen_layers=frozen_layers,
+        guards=guards,
+        seed=recipe["seed"],
+    )
+    adapted = adapt(Recipe(**recipe, tuning=tuning if train else None), out, click.echo)
     if adapted.skipped:
         click.echo(
             f"left out {adapted.skipped:,} sentences with words that the base cannot write, such as "
@@ -63,6 +92,13 @@ def command(measure: tuple[Path, ...], beam: int, out: Path, **recipe: Any) -> N
         f"{out}: {adapted.sentences:,} sentences, {sum(adapted.ngrams):,} n-grams"
         f"{', mixed with the general language model' if adapted.mixed else ''}, {adapted.hotwords:,} hotwords"
     )
+    if adapted.tuned is not None:
+        tuned = adapted.tuned
+        click.echo(
+            f"loss on sentences that it has not heard: {tuned.before} before, {tuned.after} after {tuned.steps} steps"
+            if tuned.steps
+            else "the weights are the base's: none were better at the domain and as good at other speech"
+        )
     for manifest in measure:
         decoding = ["--option", "decoding.method=beam", "--option", f"decoding.beam={beam}"] if beam > 1 else []
         for title, model, options in (

@@ -1,8 +1,8 @@
 """Capitals: at the beginning of a sentence, of "I", of names, and of acronyms.
 
 Names come from two lists beside this file: ``names.txt`` holds words that texts write with a capital nearly everywhere
-(made by ``training/marks.py``), ``places.txt`` names of countries, peoples, languages, cities, persons, days, months
-and products that were put together by hand. Names that are words too (may, will, rose, bill) stay small.
+(made by ``wavelane_training.marks``), ``places.txt`` names of countries, peoples, languages, cities, persons, days,
+months and products that were put together by hand. Names that are words too (may, will, rose, bill) stay small.
 """
 
 from functools import cache

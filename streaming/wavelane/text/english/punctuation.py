@@ -2,8 +2,8 @@
 
 Embeddings of the five words before a gap, the two behind it and the first two of the sentence go, with the length of
 the sentence, through one hidden layer (a window as in Collobert et al., arXiv:1103.0398). Trained on text alone by
-``training/marks.py``; what a pause adds is fitted to a few recordings. A mark is decided when the word behind the next
-one is known.
+``wavelane_training.marks``; what a pause adds is fitted to a few recordings. A mark is decided when the word behind
+the next one is known.
 """
 
 import zlib
@@ -50,7 +50,7 @@ def identity(key: str, known: dict[str, int]) -> int:
 
 
 class _Network:
-    """Weights as ``training/marks.py`` writes them."""
+    """Weights as ``wavelane_training.marks`` writes them."""
 
     def __init__(self) -> None:
         with (files("wavelane.text.english") / "marks.npz").open("rb") as file:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from augment import Augment
-from store import Store, Utterance
 from torch import Tensor
 
 from wavelane.lm.spelling import Speller
+from wavelane_training.augment import Augment
+from wavelane_training.store import Store, Utterance
 
 POOL = 3_000
 """Utterances that are sorted by length together: batches hold little padding and still come in random order."""
@@ -89,9 +89,13 @@ def epoch(
         yield from batches
 
 
-def collate(batch: Sequence[Example], augment: Augment) -> Batch:
-    """Read, augment and pad."""
-    rows = [augment(example.store.mels(example.utterance), example.fewest) for example in batch]
+def collate(batch: Sequence[Example], augment: Augment | None) -> Batch:
+    """Read, augment (None: as they are) and pad."""
+    rows = [
+        mels if augment is None else augment(mels, example.fewest)
+        for example in batch
+        for mels in (example.store.mels(example.utterance),)
+    ]
     features = np.zeros((len(rows), max(map(len, rows)), rows[0].shape[1]), np.float32)
     for row, mels in zip(features, rows, strict=True):
         row[: len(mels)] = mels

@@ -196,6 +196,12 @@ class Network(nn.Module):
             x = layer(x, encodings, mask)
         return torch.log_softmax(_pointwise(x, self.ctc), -1, dtype=torch.float32), lengths
 
+    def freeze(self, layers: int) -> None:
+        """Leave what comes before the layers, and so many of them from below, as it is; 0 freezes nothing."""
+        lower = [self.encoder.subsampling, *list(self.encoder.layers)[:layers]] if layers else []
+        for module in lower:
+            module.requires_grad_(False)
+
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take the weights of a checkpoint, by native name, whatever they are stored in.
 

@@ -1,6 +1,6 @@
 """Word error rate of a model, streamed exactly as it is served, by corpus.
 
-    python training/evaluate.py MANIFEST [--model NAME_OR_PATH] [--lookahead 6 --lookahead 0]
+    python -m wavelane_training.evaluate MANIFEST [--model NAME_OR_PATH] [--lookahead 6 --lookahead 0]
         [--backend torch --backend "native int8"] [--beam 8] [--lm PATH [--lm-weight W]] [--json OUT]
 
 A manifest has one JSON object a line: ``audio_filepath`` (relative to the manifest), ``text`` (lines without text are
@@ -10,17 +10,13 @@ compared in lower case, without punctuation, as they stand: no numbers or spelli
 
 import itertools
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import av
 import click
 import jiwer
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -29,6 +25,7 @@ from rich.table import Table
 from wavelane.audio.enhance.chain import whole
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.decode.words import WordBuilder
+from wavelane.engine.base import StepRunner
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.runner import Runner
@@ -41,6 +38,7 @@ from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
 from wavelane.model.offline import chunks, transcribe_tokens
 from wavelane.work import Decoding, FusionRequest, Samples, Token
+from wavelane_training.recordings import normalise, read_audio
 
 BACKENDS = ("torch", "native fp32", "native bf16", "native int8")
 
@@ -64,20 +62,6 @@ class Score:
         return 100.0 * (self.substitutions + self.deletions + self.insertions) / max(self.words, 1)
 
 
-def read_audio(path: Path | BinaryIO, rate: int = 16_000) -> Samples:
-    """Decode any audio file, or an open one, to mono float32 samples at ``rate``."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-    with av.open(str(path) if isinstance(path, Path) else path, "r") as container:
-        frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
-    frames.extend(resampler.resample(None))
-    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
-
-
-def normalise(text: str) -> str:
-    """Lower case, letters, digits and apostrophes only."""
-    return " ".join(re.sub(r"[^\w' ]", " ", text.lower()).split())
-
-
 Transcriber = Callable[[Samples, int], list[Token]]
 """Pieces of a whole file, streamed at a lookahead."""
 
@@ -87,7 +71,7 @@ def transcriber(loaded: LoadedModel, backend: str, head: str | None, decoding: D
     if backend == "torch" and decoding is None:
         return lambda samples, lookahead: transcribe_tokens(loaded, samples, lookahead=lookahead, head=head)
     head = head or loaded.spec.heads[0]
-    runner: Runner | NativeRunner = (
+    runner: StepRunner = (
         Runner(loaded, head, 1)
         if backend == "torch"
         else NativeRunner(loaded, head, 1, backend.removeprefix("native "), 0, 1)

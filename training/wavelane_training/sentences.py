@@ -1,6 +1,7 @@
 """Text to sentences to speak: lower case, words only, numbers as they are said.
 
-    python training/sentences.py OUT.txt [--grammar training/grammars/coffee.jsgf=6000] [--corpus plain:my.txt=20000]
+    python -m wavelane_training.sentences OUT.txt [--grammar training/grammars/coffee.jsgf=6000]
+        [--corpus plain:my.txt=20000]
 
 Corpora are those that ``corpora.py`` reads; a sentence is what stands between full stops or line ends. Numbers are
 read aloud: ``£3`` and ``10:30`` too, years as years, long numbers and those with a leading zero digit by digit.
@@ -12,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from corpora import READERS
 from num2words import num2words
 
 from wavelane.grammar import Grammar
+from wavelane_training.corpora import READERS
 
 _SYMBOLS = {"&": " and ", "%": " percent ", "@": " at ", "+": " plus ", "=": " equals "}
 _MONEY = re.compile(r"([$£€])\s?(\d+)(?:\.(\d\d))?\b")

@@ -1,7 +1,7 @@
 """Recordings to a store of log-mels.
 
-    python training/prepare.py STORE MANIFEST... [--rooms FOLDER] [--copies 1]
-    python training/prepare.py --noise noise.npy FOLDER
+    python -m wavelane_training.prepare STORE MANIFEST... [--rooms FOLDER] [--copies 1]
+    python -m wavelane_training.prepare --noise noise.npy FOLDER
 
 A manifest is that of ``evaluate.py``, with ``speaker`` where it is known. Silence at both ends is cut to a tenth and a
 fifth of a second. Recordings shorter than ``--join`` seconds are also joined to strings of up to seven by one speaker,
@@ -9,63 +9,22 @@ with short pauses: single words alone teach a model to stop after one. With ``--
 through a channel: a room, a telephone, or Opus at a low rate.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from multiprocessing import Pool
 from pathlib import Path
 
 import click
 import numpy as np
-from channels import Channel
-from checkpoints import starting_point
-from evaluate import normalise, read_audio
-from store import FrontEnd, StoreWriter
 
 from wavelane.model.embedded import DEFAULT
 from wavelane.spec import FeatureSpec
 from wavelane.work import Samples
+from wavelane_training.channels import Channel
+from wavelane_training.checkpoints import starting_point
+from wavelane_training.recordings import PEAK, Recording, read_audio, read_manifests, trim
+from wavelane_training.store import FrontEnd, StoreWriter
 
-_PEAK = 0.6
-_QUIET = 0.02
-"""Of the peak: what is below it at the ends is cut."""
 _LONGEST_NOISE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A line of a manifest."""
-
-    path: Path
-    text: str
-    corpus: str
-    speaker: str
-    seconds: float
-
-
-def recordings(manifests: Iterable[Path]) -> Iterator[Recording]:
-    """The lines that have a text."""
-    for manifest in manifests:
-        for line in map(json.loads, manifest.read_text(encoding="utf-8").splitlines()):
-            if line.get("text"):
-                yield Recording(
-                    manifest.parent / line["audio_filepath"],
-                    normalise(line["text"]),
-                    line.get("corpus", manifest.stem),
-                    str(line.get("speaker", "")),
-                    float(line.get("duration", 0.0)),
-                )
-
-
-def trim(samples: Samples, rate: int) -> Samples:
-    """Cut silence at the ends and bring the peak to 0.6."""
-    loudness = np.abs(samples)
-    heard = np.flatnonzero(loudness > max(_QUIET * float(loudness.max(initial=0.0)), 1e-4))
-    if not len(heard):
-        return samples
-    cut = samples[max(0, int(heard[0]) - rate // 10) : int(heard[-1]) + rate // 5]
-    return (cut * (_PEAK / max(float(np.abs(cut).max()), 1e-3))).astype(np.float32)
 
 
 def joined(takes: list[tuple[Samples, str]], rng: np.random.Generator, rate: int) -> tuple[Samples, str]:
@@ -73,7 +32,7 @@ def joined(takes: list[tuple[Samples, str]], rng: np.random.Generator, rate: int
     chosen = [takes[i] for i in rng.integers(len(takes), size=int(rng.integers(2, 8)))]
     parts = []
     for samples, _ in chosen:
-        heard = np.flatnonzero(np.abs(samples) > 0.05 * _PEAK)
+        heard = np.flatnonzero(np.abs(samples) > 0.05 * PEAK)
         first, last = (int(heard[0]), int(heard[-1])) if len(heard) else (0, len(samples))
         parts += [samples[max(0, first - rate // 10) : last + rate // 10]]
         parts += [np.zeros(int(rng.integers(rate // 5)), np.float32)]
@@ -134,7 +93,7 @@ def main(
     rate, rng, front_end = spec.sample_rate, np.random.default_rng(seed), FrontEnd(spec)
     channel = Channel(rooms, rate, rng)
     short: dict[str, list[tuple[Samples, str]]] = defaultdict(list)
-    chosen = [recording for recording in recordings(sources) if recording.seconds <= longest]
+    chosen = [recording for recording in read_manifests(sources) if recording.seconds <= longest]
     with StoreWriter(output) as store, Pool(processes) as pool:
         for recording, samples in zip(chosen, pool.imap(_Read(rate), chosen, 16), strict=True):
             said = recording.text, recording.corpus, recording.speaker

@@ -1,6 +1,6 @@
 """Sentences to a store of synthetic speech.
 
-    python training/synthesise.py STORE SENTENCES... --limit 20000 [--voice espeak-ng --voice flite]
+    python -m wavelane_training.synthesise STORE SENTENCES... --limit 20000 [--voice espeak-ng --voice flite]
         [--command 'piper -m x.onnx -f {output} {text}']
 
 SENTENCES are text files with one sentence a line, as ``sentences.py`` writes them. Each is spoken once, by a voice
@@ -11,22 +11,21 @@ import random
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import Pool
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
 import numpy as np
-from checkpoints import starting_point
-from evaluate import read_audio
-from prepare import trim
-from store import FrontEnd, StoreWriter
-from voices import VOICES, Command, Voice
 
 from wavelane.audio.resample import Resampler
 from wavelane.model.embedded import DEFAULT
 from wavelane.work import Samples
+from wavelane_training.checkpoints import starting_point
+from wavelane_training.recordings import read_audio, trim
+from wavelane_training.store import FrontEnd, StoreWriter
+from wavelane_training.voices import VOICES, Command, Voice
 
 _SHORTEST = 0.25
 """Seconds of sound below which a synthesiser is taken to have failed."""
@@ -65,10 +64,19 @@ class Speaker:
                 samples = read_audio(output, self._rate)
             except (subprocess.SubprocessError, OSError):
                 return None
-        # Another length of the vocal tract: pitch, formants and speed move together, up to an eighth.
-        resampler = Resampler(round(self._rate * rng.uniform(0.88, 1.14) / 100) * 100, self._rate)
+        # Another length of the vocal tract: pitch, formants and speed move together, up to a fifth.
+        resampler = Resampler(round(self._rate * rng.uniform(0.82, 1.2) / 100) * 100, self._rate)
         samples = trim(np.concatenate([resampler.push(samples), resampler.flush()]), self._rate)
         return Spoken(samples, text, f"{voice.program} {name}") if len(samples) > _SHORTEST * self._rate else None
+
+
+def speak(
+    sentences: Sequence[str], voices: Sequence[Voice], rate: int, processes: int, seed: int
+) -> Iterator[Spoken | None]:
+    """Each sentence by a voice drawn for it, in order; None where a synthesiser failed."""
+    # The parent has threads (torch's, a server's): a fork of it may hang.
+    with get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap(Speaker(voices, rate, seed), enumerate(sentences), 16)
 
 
 @click.command()
@@ -106,9 +114,8 @@ def main(
     spec = starting_point(base)[0].features
     front_end = FrontEnd(spec)
     failed = 0
-    with StoreWriter(output) as store, Pool(processes) as pool:
-        speaker = Speaker(voices, spec.sample_rate, seed)
-        for spoken in pool.imap(speaker, enumerate(texts[:limit]), 16):
+    with StoreWriter(output) as store:
+        for spoken in speak(texts[:limit], voices, spec.sample_rate, processes, seed):
             if spoken is None:
                 failed += 1
             else:

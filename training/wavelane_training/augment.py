@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from store import Mels
+
+from wavelane_training.store import Mels
 
 _FRAMES_PER_SECOND = 100
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from evaluate import read_audio
 
 from wavelane.work import Samples
+from wavelane_training.recordings import read_audio
 
 _PEAK = 0.6
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000)

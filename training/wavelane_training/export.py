@@ -1,6 +1,6 @@
 """Checkpoints of a run to a model that is served.
 
-    python training/export.py RUN OUT [--last 4] [--blend wavelane-en-small] [--name NAME] [--nemo out.nemo]
+    python -m wavelane_training.export RUN OUT [--last 4] [--blend wavelane-en-small] [--name NAME] [--nemo out.nemo]
 
 The weights of the last checkpoints are averaged (Izmailov et al., arXiv:1803.05407), with ``--blend`` half and half
 with those of the model that the run began with (Wortsman et al., arXiv:2109.01903), and written in the native format
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 import torch
-from checkpoints import averaged, starting_point
 
 from wavelane.bench.export import save_nemo
 from wavelane.model.checkpoint import load_model
 from wavelane.model.checkpoint.native import load_native, save_native
 from wavelane.model.weights import Weights
+from wavelane_training.checkpoints import averaged, starting_point
 
 
 @click.command()
@@ -40,10 +40,10 @@ def main(run: Path, output: Path, last: int, blend: str | None, name: str | None
     config = replace(config, name=name or config.name)
     tensors = averaged(models)
     if blend is not None:
-        other, weights = starting_point(blend)
+        other, before = starting_point(blend)
         if other.encoder != config.encoder:
             raise click.ClickException(f"{blend} has another encoder than {run}: their weights have no mean")
-        tensors = averaged([tensors, weights])
+        tensors = averaged([tensors, before])
     mean = Weights.of(tensors)
     save_native(config, mean, output, torch.float16)
     if nemo is not None:

@@ -1,7 +1,7 @@
 """Log-mels on disk: one flat float16 file, mapped, and one JSON line per utterance.
 
 Features are computed once and read many times; 100 hours take 5.8 GB. What varies from epoch to epoch is done to the
-log-mels (:mod:`augment`).
+log-mels (:mod:`wavelane_training.augment`).
 """
 
 import json

@@ -1,6 +1,6 @@
 """The table of a model card, from what ``evaluate.py --json`` wrote.
 
-    python training/card.py wer.json [--before old.json]
+    python -m wavelane_training.card wer.json [--before old.json]
 
 Rows are corpora, columns lookaheads; with ``--before`` the figure of the earlier model stands in brackets.
 """

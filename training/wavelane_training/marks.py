@@ -1,7 +1,7 @@
 """Train what sets punctuation and capitals (``wavelane.text.english``) on text, and measure it.
 
-    python training/marks.py train --text books.txt dialogs.txt --out streaming/wavelane/text/english
-    python training/marks.py measure --text held_out.txt
+    python -m wavelane_training.marks train --text books.txt dialogs.txt --out streaming/wavelane/text/english
+    python -m wavelane_training.marks measure --text held_out.txt
 
 A text file has a paragraph or an utterance a line, with its punctuation and capitals. ``train`` writes ``marks.npz``
 (the network) and ``names.txt`` (words that are written with a capital within sentences). ``measure`` takes marks and
@@ -138,7 +138,8 @@ class Network(torch.nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Scores [n, marks] of rows [n, 10]."""
         inputs = torch.cat([self.words(rows[:, :-1]).flatten(1), self.lengths(rows[:, -1])], dim=1)
-        return self.out(self.dropout(torch.relu(self.hidden(self.dropout(inputs)))))
+        scores: torch.Tensor = self.out(self.dropout(torch.relu(self.hidden(self.dropout(inputs)))))
+        return scores
 
 
 def train_marks(paths: list[Path], vocabulary: int, epochs: int) -> tuple[Network, dict[str, int]]:
@@ -157,10 +158,10 @@ def train_marks(paths: list[Path], vocabulary: int, epochs: int) -> tuple[Networ
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     for epoch in range(epochs):
         total = 0.0
-        for chosen in torch.randperm(len(targets)).split(BATCH):
+        for chosen in torch.split(torch.randperm(len(targets)), BATCH):
             loss = torch.nn.functional.cross_entropy(model(inputs[chosen]), targets[chosen])
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
             total += float(loss.detach()) * len(chosen)

@@ -1,6 +1,7 @@
 """Train a streaming FastConformer CTC model, all lookaheads at once, from any native checkpoint.
 
-    python training/train.py RUN --data STORE... --base wavelane-en-small --minutes 90 [--workers 2] [--device cuda]
+    python -m wavelane_training.train RUN --data STORE... --base wavelane-en-small --minutes 90 [--workers 2]
+        [--device cuda]
 
 RUN is the run's folder. A run that was interrupted, or is to go on, is started again with the same command: weights,
 optimiser state and the number of hours heard are taken from ``RUN/last.pt``. The learning rate falls to zero over
@@ -22,16 +23,16 @@ import click
 import numpy as np
 import torch
 import torch.distributed as dist
-from augment import Augment
-from batches import Batch, collate, epoch, examples
-from checkpoints import Checkpoint, Checkpoints, starting_point
-from network import Network
-from store import Store
 from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
 from wavelane.lm.spelling import speller
 from wavelane.model.embedded import DEFAULT
+from wavelane_training.augment import Augment
+from wavelane_training.batches import Batch, collate, epoch, examples
+from wavelane_training.checkpoints import Checkpoint, Checkpoints, starting_point
+from wavelane_training.network import Network
+from wavelane_training.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ class Trainer:
         self._network = Network(config).to(options.device)
         self._network.load(weights)
         self._checkpoints = Checkpoints(options.run, config, options.keep_minutes * 60)
-        self._optimiser = _adamw(self._network, options)
+        self._optimiser = adamw(self._network, options.rate, options.decay)
         self._state = self._checkpoints.last() or Checkpoint()
         if self._state.weights:
             self._network.load_state_dict(self._state.weights)
@@ -175,11 +176,12 @@ class Trainer:
             print(json.dumps(line | values), flush=True)
 
 
-def _adamw(network: Network, options: Options) -> torch.optim.AdamW:
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": options.decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98), fused=True)
+def adamw(network: Network, rate: float, decay: float) -> torch.optim.AdamW:
+    """The optimiser of all that is not frozen; only matrices decay."""
+    matrices = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
 def work(rank: int, options: Options, port: int) -> None:

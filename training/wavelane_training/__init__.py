@@ -1,0 +1,1 @@
+"""Training of streaming FastConformer models: speech without people, augmentation, training, export, evaluation."""
