@@ -29,9 +29,9 @@ from wavelane.audio.resample import Resampler
 from wavelane.measure import percentile
 from wavelane.spec import FeatureSpec, ModelSpec
 from wavelane_client.load.machine import describe_machine
-from wavelane_server.config import load_config
 from wavelane_server.frontends.control import Channel, Word, pack_config
 from wavelane_server.frontends.host import EngineHost
+from wavelane_server.loading import load_config
 from wavelane_server.transport.listen import reserve
 
 SPEECH = Path(__file__).parents[1] / "tests" / "data" / "speech"

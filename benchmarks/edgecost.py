@@ -31,13 +31,13 @@ from wavelane.engine.slots import Slot
 from wavelane.work import Chunk
 from wavelane_server.app import make_app
 from wavelane_server.bridge import Recognizer
-from wavelane_server.config import load_config
 from wavelane_server.frontends.frames import (
     decode_results,
     encode_chunks,
     encode_results,
 )
 from wavelane_server.frontends.framing import MAX_ENGINE_FRAME_BYTES, FrameReader
+from wavelane_server.loading import load_config
 from wavelane_server.logs import configure_logs
 from wavelane_server.metrics import Metrics
 from wavelane_server.serve import settle_memory

@@ -14,7 +14,8 @@ from wavelane.engine import Delivery, Engine, EngineConfig, NullObserver, StepRe
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.model.base import LoadedModel
 from wavelane_client.load.corpus import BYTES_PER_SECOND, load_corpus
-from wavelane_server.config import Config, load_config
+from wavelane_server.config import Config
+from wavelane_server.loading import load_config
 from wavelane_server.serve import load_model
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech" / "manifest.jsonl"

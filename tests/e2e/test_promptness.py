@@ -13,7 +13,7 @@ from toymodel import SPEC, ToyEncoder, toy_model
 
 from support.streamclients import GrpcClient, WsClient
 from wavelane.model.base import Encoded, LoadedModel, State
-from wavelane_server.config import load_config
+from wavelane_server.loading import load_config
 from wavelane_server.service import Service
 
 CHUNK = SPEC.chunk_frames(1) * SPEC.features.hop

@@ -13,7 +13,7 @@ from support.streamclients import GrpcClient, WsClient
 from wavelane.audio.channels import select_channels
 from wavelane.audio.decoder import open_decoder
 from wavelane.audio.resample import Resampler
-from wavelane_server.config import load_config
+from wavelane_server.loading import load_config
 from wavelane_server.serve import load_model
 from wavelane_server.service import Service
 

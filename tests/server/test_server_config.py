@@ -7,7 +7,9 @@ from click.testing import CliRunner
 
 from wavelane.errors import WavelaneError
 from wavelane_server.cli import wavelane
-from wavelane_server.config import Config, load_config, settings, to_markdown, to_toml
+from wavelane_server.config import Config
+from wavelane_server.loading import load_config
+from wavelane_server.settings import settings, to_markdown, to_toml
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +118,7 @@ def test_every_setting_is_documented_and_has_names_of_its_own() -> None:
 
 def test_the_readme_has_the_table() -> None:
     readme = Path(__file__).parents[2] / "server" / "README.md"
-    assert to_markdown() in readme.read_text(), "run python -m wavelane_server.config and paste its output"
+    assert to_markdown() in readme.read_text(), "run python -m wavelane_server.settings and paste its output"
 
 
 def test_serve_prints_what_it_would_use() -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from support.serving import heard_alone, quiet
 from support.wyomingclient import FORMAT, WyomingClient, packet, recording
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane_server.config import load_config
+from wavelane_server.loading import load_config
 from wavelane_server.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -5,8 +5,8 @@ import json
 import click
 
 from wavelane.errors import WavelaneError
-from wavelane_server.config import load_config
 from wavelane_server.doctor import as_json, capacity, examine
+from wavelane_server.loading import load_config
 
 
 @click.command()

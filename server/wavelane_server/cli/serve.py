@@ -10,8 +10,10 @@ from typing import Any, Literal, get_args, get_origin
 import click
 
 from wavelane.errors import WavelaneError
-from wavelane_server.config import Config, Setting, load_config, settings, to_toml
+from wavelane_server.config import Config
 from wavelane_server.grammars import load_grammars
+from wavelane_server.loading import load_config
+from wavelane_server.settings import Setting, settings, to_toml
 
 
 class _Serve(click.Command):

@@ -20,8 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.server import Server, start_server
 from support.serving import pieces, text_of
 from support.streamclients import GrpcClient, WsClient
-from wavelane_server.config import load_config
 from wavelane_server.frontends import supervisor
+from wavelane_server.loading import load_config
 
 MODEL = "wavelane-en-small"
 ARGUMENTS = ["--frontends", "2", "--engine-threads", "1", "--server-engine-timeout-s", "2", "--max-sessions", "32"]
