@@ -22,9 +22,10 @@ from torch import Tensor
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.spelling import speller
 from wavelane.model.config import ModelConfig
-from wavelane_training.augment import Augment
+from wavelane_training.augment import Augment, Strength
 from wavelane_training.batches import Example, collate, epoch, examples
 from wavelane_training.network import Network
+from wavelane_training.noise import noise_of
 from wavelane_training.recordings import read_audio, read_manifests, trim
 from wavelane_training.store import FrontEnd, Store, StoreWriter
 from wavelane_training.synthesise import speak
@@ -39,6 +40,9 @@ _GUARD_SHARE = 0.3
 """Of the audio that is trained on."""
 _BATCH_SECONDS = 40.0
 _WARMUP = 20
+_NOISE_FRAMES = 60_000
+_MOST_VOICES = 200
+"""Utterances that babble is made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,6 @@ class _Tuner:
         self._network, self._options = network, options
         self._lookaheads = config.lookaheads
         self._random = random.Random(options.seed)
-        self._augment = Augment(None, config.features.log_guard, np.random.default_rng(options.seed))
         self._train: list[Example] = []
         self._apart: dict[str, list[Example]] = {}
         for corpus in (DOMAIN, GUARD):
@@ -150,6 +153,10 @@ class _Tuner:
                 raise WavelaneError(ErrorCode.INVALID_CONFIG, f"too little speech of the {corpus} to learn from")
             self._apart[corpus] = those[:count]
             self._train += those[count:]
+        generator = np.random.default_rng(options.seed)
+        voices = [example.store.mels(example.utterance) for example in self._train[:_MOST_VOICES]]
+        noise = noise_of(voices, _NOISE_FRAMES, generator)
+        self._augment = Augment(noise, config.features.log_guard, generator, Strength(noisy=0.6, snr=(3.0, 25.0)))
         network.freeze(len(network.encoder.layers) // 2 if options.frozen_layers is None else options.frozen_layers)
         self._optimiser = adamw(network, options.rate, decay=1e-2)
 
