@@ -92,8 +92,8 @@ class LmConfig(_Section):
     """Language models and hotwords of the server."""
 
     paths: tuple[str, ...] = ()
-    """Language models that sessions may choose, each as ``name=path``: ARPA files, gzipped or not, or what
-    ``wavelane lm convert`` writes. Those that the model's folder has come on top."""
+    """Language models that sessions may choose, each as ``name=path``: ARPA files, gzipped or not, binaries
+    of KenLM that hold a trie, or what ``wavelane lm convert`` writes. Those that the model's folder has come on top."""
     default: str | None = None
     """Name of the one for sessions that choose none, or ``off``; none: the model's own default."""
     hotwords_file: Path | None = None

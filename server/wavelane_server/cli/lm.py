@@ -24,8 +24,8 @@ _model = click.option(
 def command() -> None:
     """Build, mix, convert and measure n-gram language models.
 
-    A server offers them to its sessions with --lm-paths '["name=path"]'. Files are ARPA (.arpa, .arpa.gz) or compact
-    (.safetensors), which loads at once.
+    A server offers them to its sessions with --lm-paths '["name=path"]'. Files are ARPA (.arpa, .arpa.gz), KenLM's
+    tries (build_binary trie) or compact (.safetensors), which loads at once.
     """
 
 

@@ -1,4 +1,4 @@
-"""Language models as files: ARPA from anywhere, and a compact format that loads in a fraction of the time.
+"""Language models as files: ARPA and KenLM's tries from anywhere, and a compact format that loads much faster.
 
 The compact format is a safetensors file: words, and for each n-gram its last word, its log probability and its back-off
 weight, in the order of :class:`wavelane.lm.ngram.NgramModel`; parents are kept as how many children each n-gram has.
@@ -18,10 +18,10 @@ from safetensors.numpy import save_file
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.arpa import read_arpa
+from wavelane.lm.kenlm import MAGIC, read_kenlm
 from wavelane.lm.ngram import NgramModel
 
 FORMAT = "wavelane-ngram-1"
-_KENLM = b"mmap lm http://kheafield.com/code format version"
 _CONVERSION = 1
 """Changes whenever the same ARPA file would be converted into something else."""
 
@@ -38,7 +38,7 @@ def read_lm(path: Path, *, cache: bool = True) -> NgramModel:
     """Read a language model of any format.
 
     Args:
-        path: a compact file, or ARPA, gzipped or not.
+        path: a compact file, ARPA, gzipped or not, or a binary of KenLM that holds a trie.
         cache: keep the compact form of ARPA files, in ``$XDG_CACHE_HOME/wavelane/lm``, by what they hold.
 
     Raises:
@@ -47,12 +47,8 @@ def read_lm(path: Path, *, cache: bool = True) -> NgramModel:
     try:
         with path.open("rb") as file:
             head = file.read(64)
-            if head.startswith(_KENLM):
-                raise WavelaneError(
-                    ErrorCode.MODEL_UNSUPPORTED,
-                    f"{path} is a binary of KenLM, which keeps hashes instead of its n-grams, so no graph can "
-                    "be made of it: give the ARPA file that KenLM's build_binary made it from",
-                )
+            if head.startswith(MAGIC):
+                return read_kenlm(path)
             if _is_compact(head):
                 return read_compact(path)
             file.seek(0)
