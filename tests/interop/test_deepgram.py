@@ -288,7 +288,7 @@ def test_livekit(
     kind: str,
 ) -> None:
     file = linear16(EGYPT)
-    events = run_client("deepgram_livekit.py", kind, interop_server.ws, key, file, python=frameworks_python)
+    events = run_client("livekit_stt.py", f"deepgram_{kind}", interop_server.http, key, file, python=frameworks_python)
     kinds = [event["event"] for event in events if event["event"] != "recognition_usage"]
     assert (kinds[0], kinds[-1]) == ("start_of_speech", "end_of_speech")
     assert kinds.count("interim_transcript") > 2
@@ -306,7 +306,7 @@ def test_livekit_with_a_recording(
     native_words: Words,
 ) -> None:
     file = linear16(EGYPT)
-    arguments = ("deepgram_livekit.py", "recorded", interop_server.ws, key, file)
+    arguments = ("livekit_stt.py", "deepgram_recorded", interop_server.http, key, file)
     (event,) = run_client(*arguments, python=frameworks_python)
     assert (event["event"], bare(event["text"])) == ("final_transcript", native_words(file, **LINEAR16))
 
@@ -325,7 +325,7 @@ def test_pipecat(
 ) -> None:
     file = tmp_path / "speech"
     file.write_bytes(linear16(EGYPT).read_bytes() + bytes(64_000))
-    frames = run_client("deepgram_pipecat.py", kind, interop_server.ws, key, file, python=frameworks_python)
+    frames = run_client("pipecat_stt.py", f"deepgram_{kind}", interop_server.http, key, file, python=frameworks_python)
     assert [frame["frame"] for frame in frames].count("InterimTranscriptionFrame") > 2
     (final,) = (frame["text"] for frame in frames if frame["frame"] == "TranscriptionFrame")
     assert bare(final) == native_words(file, **LINEAR16)

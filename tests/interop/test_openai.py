@@ -321,7 +321,7 @@ def test_voice_frameworks(
 ) -> None:
     path = tmp_path / "speech"
     path.write_bytes(linear16("libri_egypt.opus").read_bytes() + bytes(64_000))
-    script = f"frameworks_{framework}.py"
+    script = f"{framework}_stt.py"
     events = run_client(script, kind, interop_server.http, key, path, python=frameworks_python)
     names = [event.get("frame") or event["event"] for event in events]
     final = {"livekit": "final_transcript", "pipecat": "TranscriptionFrame"}[framework]

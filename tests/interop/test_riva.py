@@ -161,7 +161,7 @@ def test_livekit(
     native_words: Callable[..., list[str]],
 ) -> None:
     file = linear16(EGYPT)
-    events = run_client("riva_livekit.py", interop_server.grpc, key, file, python=frameworks_python)
+    events = run_client("livekit_stt.py", "riva", interop_server.grpc, key, file, python=frameworks_python)
     kinds = [event["event"] for event in events if event["event"] != "recognition_usage"]
     assert (kinds[0], kinds[-1]) == ("start_of_speech", "end_of_speech")
     assert kinds.count("interim_transcript") > 1
@@ -172,7 +172,7 @@ def test_livekit(
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("kind", ["live", "recorded"])
+@pytest.mark.parametrize("service", ["riva", "riva_recorded"])
 def test_pipecat(
     interop_server: Server,
     key: str,
@@ -181,14 +181,14 @@ def test_pipecat(
     linear16: Callable[..., Path],
     native_words: Callable[..., list[str]],
     tmp_path: Path,
-    kind: str,
+    service: str,
 ) -> None:
     file = tmp_path / "speech"
     file.write_bytes(linear16(EGYPT).read_bytes() + bytes(64_000))
-    frames = run_client("riva_pipecat.py", kind, interop_server.grpc, key, file, python=frameworks_python)
-    if kind == "live":
+    frames = run_client("pipecat_stt.py", service, interop_server.grpc, key, file, python=frameworks_python)
+    if service == "riva":
         assert [frame["frame"] for frame in frames].count("InterimTranscriptionFrame") > 1
     (final,) = (frame["text"] for frame in frames if frame["frame"] == "TranscriptionFrame")
-    text = {"itn": kind == "recorded", "punctuation": True, "capitals": True}
-    options = {"endpoint": {"silence_ms": 320}} if kind == "live" else {}
+    text = {"itn": service != "riva", "punctuation": True, "capitals": True}
+    options = {"endpoint": {"silence_ms": 320}} if service == "riva" else {}
     assert final.split() == native_words(EGYPT, text=text, **options)
