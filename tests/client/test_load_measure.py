@@ -233,6 +233,7 @@ def test_figures_as_markdown():
         "model": {"name": "m", "head": "ctc"},
         "audio": "a.jsonl",
         "bound_ms": 300.0,
+        "speech_share": 0.4,
         "seconds_to_ready": 2.5,
         "memory": {"server_mb": 300.0, "idle_session_kb": 20.0, "active_session_kb": 60.0},
         "lookaheads": [{"lookahead": 6, "streams": 120, "loads": [load]}],
@@ -240,6 +241,7 @@ def test_figures_as_markdown():
     text = to_markdown(figures)
     assert "on 2026-01-02: P, 2 cores, 8 GB, Linux 6, Python 3.11.9; model m (ctc)" in text
     assert "| real-time streams sustained, lookahead 6 (p95 end of audio to final < 300 ms) | 120 |" in text
+    assert "audio a.jsonl, 40% of it speech; server" in text
     assert "| start to ready | 2.5 s |" in text
     assert "| 6 | 4 | 50 / 50 / 50 | 100 / 200 / 200 | 2 | 4.2 | 12.5 % | 1.50, 0.00 |" in text
     columns = {line.count("|") for line in text.split("\n\n")[2].splitlines()}

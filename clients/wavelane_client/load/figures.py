@@ -5,7 +5,7 @@ generator uses of the processor is part of the figures, and reported.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from wavelane_client.client import connect
+from wavelane_client.load.corpus import CONVERSATION
 from wavelane_client.load.machine import ProcessMonitor, describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, summary
@@ -58,7 +59,12 @@ QUICK = Extent(
 
 
 async def measure_figures(
-    extent: Extent, manifest: str | None, say: Say, arguments: tuple[str, ...] = ()
+    extent: Extent,
+    manifest: str | None,
+    say: Say,
+    arguments: tuple[str, ...] = (),
+    lookaheads: Sequence[int] = LOOKAHEADS,
+    conversation: bool = False,
 ) -> dict[str, Any]:
     """Measure everything.
 
@@ -68,6 +74,8 @@ async def measure_figures(
             bundled recording.
         say: told about progress.
         arguments: more flags of ``wavelane serve``.
+        lookaheads: that are measured, where the model has them.
+        conversation: sessions are one party of a conversation instead of speech that goes on, and twice as long.
 
     Returns:
         Plain values; :func:`to_markdown` makes tables of them.
@@ -79,7 +87,10 @@ async def measure_figures(
         "audio": manifest or "the bundled recording",
         "server_arguments": list(arguments),
         "bound_ms": 1000 * BOUND_SECONDS,
+        "speech_share": CONVERSATION if conversation else 1.0,
     }
+    if conversation:
+        extent = replace(extent, stage_seconds=2 * extent.stage_seconds, session_seconds=2 * extent.session_seconds)
     ready = []
     for _ in range(extent.starts - 1):
         async with ServerProcess(arguments=arguments) as server:
@@ -88,13 +99,13 @@ async def measure_figures(
         ready.append(server.seconds_to_ready)
         figures["seconds_to_ready"] = round(median(ready), 2)
         say(f"ready in {figures['seconds_to_ready']} s (median of {len(ready)})")
-        bench = _Bench(server, manifest, extent, say)
+        bench = _Bench(server, manifest, extent, say, CONVERSATION if conversation else None)
         async with connect(server.url) as stream:
             model = stream.ready.model
         figures["model"] = {"name": model.name, "head": model.head}
         figures["memory"] = await bench.memory()
         figures["lookaheads"] = [
-            await bench.lookahead(lookahead) for lookahead in LOOKAHEADS if lookahead in model.lookaheads
+            await bench.lookahead(lookahead) for lookahead in lookaheads if lookahead in model.lookaheads
         ]
     return figures
 
@@ -102,7 +113,9 @@ async def measure_figures(
 class _Bench:
     """Measurements of one running server."""
 
-    def __init__(self, server: ServerProcess, manifest: str | None, extent: Extent, say: Say) -> None:
+    def __init__(
+        self, server: ServerProcess, manifest: str | None, extent: Extent, say: Say, speech_share: float | None
+    ) -> None:
         self._server = server
         self._extent = extent
         self._say = say
@@ -112,6 +125,7 @@ class _Bench:
             session_seconds=extent.session_seconds,
             settle=1.0,
             duration=extent.load_seconds,
+            speech_share=speech_share,
         )
 
     async def memory(self) -> dict[str, float]:
@@ -189,11 +203,12 @@ class _Bench:
 def to_markdown(figures: dict[str, Any]) -> str:
     """The figures as Markdown, for README.md."""
     machine, memory = figures["machine"], figures["memory"]
+    speech = "" if figures["speech_share"] == 1 else f", {figures['speech_share']:.0%} of it speech"
     lines = [
         f"Measured with `wavelane figures` on {machine['date'][:10]}: {machine['processor']}, {machine['cores']} "
         f"cores, {machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}; model "
-        f"{figures['model']['name']} ({figures['model']['head']}), audio {figures['audio']}; server and load generator "
-        "on the same machine, through WebSockets.",
+        f"{figures['model']['name']} ({figures['model']['head']}), audio {figures['audio']}{speech}; server and load "
+        "generator on the same machine, through WebSockets.",
         "",
         "| | |",
         "| --- | ---: |",

@@ -8,13 +8,16 @@ from typing import Any
 import click
 
 from wavelane.errors import WavelaneError
-from wavelane_client.load.figures import FULL, QUICK, measure_figures, to_markdown
+from wavelane_client.load.figures import FULL, LOOKAHEADS, QUICK, measure_figures, to_markdown
 
 
 @click.command("figures")
 @click.option("--quick", is_flag=True, help="A minute or two instead of ten: rough figures.")
 @click.option("--manifest", type=click.Path(exists=True, dir_okay=False), help="JSON lines: audio_filepath, text.")
 @click.option("--model", help="Another model than the embedded one: a path, or a name on the hub.")
+@click.option("--frontends", type=click.IntRange(0), help="Of the server: processes that carry its sockets.")
+@click.option("--lookahead", "lookaheads", type=int, multiple=True, help="Measured, may be repeated.  [default: 6, 0]")
+@click.option("--conversation", is_flag=True, help="Sessions are one party of a conversation: 40 % speech in turns.")
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything measured here."
 )
@@ -27,11 +30,17 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
 
     Nothing else should run on the machine meanwhile.
     """
-    arguments = ("--model", flags["model"]) if flags["model"] else ()
+    given = {"--model": flags["model"], "--frontends": flags["frontends"]}
+    arguments = tuple(str(part) for flag in given.items() if flag[1] is not None for part in flag)
     try:
         figures = asyncio.run(
             measure_figures(
-                QUICK if flags["quick"] else FULL, flags["manifest"], lambda line: click.echo(line, err=True), arguments
+                QUICK if flags["quick"] else FULL,
+                flags["manifest"],
+                lambda line: click.echo(line, err=True),
+                arguments,
+                flags["lookaheads"] or LOOKAHEADS,
+                flags["conversation"],
             )
         )
         for path, text in (
