@@ -157,12 +157,13 @@ class Conversation(Generic[In, Out]):
                 self._idle = None
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            # A session holds a lot of memory: it is free at once, and not when the collector of cycles comes by.
+            # Before anything is awaited: a client that leaves just now cancels this as well, and lanes are scarce. A
+            # session holds a lot of memory: it is free at once, and not when the collector of cycles comes by.
             if self._live is not None:
                 self._live.close()
                 self._live = None
             self._outbox.release()
+            await asyncio.gather(*tasks, return_exceptions=True)
             tasks.clear()
             del reader, writer, overflow, refusal, done, waiting  # what failed holds this frame
 
