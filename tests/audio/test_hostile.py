@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.encode import encode, tones
+from wavelane.audio.codec import PacketDecoder
 from wavelane.audio.decoder import decode_bytes, open_decoder
 from wavelane.audio.demux import Demuxer, Packet
 from wavelane.audio.elementary import ElementaryParser
 from wavelane.audio.flac import FlacParser
 from wavelane.audio.limits import DecoderLimits, Expansion
+from wavelane.audio.ogg import _checksum
 from wavelane.audio.webm import WebmParser
 from wavelane.errors import ErrorCode, WavelaneError
 
@@ -169,6 +171,52 @@ def test_an_ogg_without_a_known_codec():
             crc = (crc << 1 ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
     page[22:26] = struct.pack("<I", crc)
     assert "no Opus, Vorbis or FLAC" in fault_of(bytes(page) + data[47:])
+
+
+def ogg_page(packets, flags=0):
+    """A page that holds whole packets of less than 255 bytes."""
+    lacing = bytes(map(len, packets))
+    page = bytearray(b"OggS\0" + bytes([flags]) + bytes(20) + bytes([len(lacing)]) + lacing + b"".join(packets))
+    page[22:26] = struct.pack("<I", _checksum(page))
+    return bytes(page)
+
+
+@pytest.mark.parametrize("packets", [[b"\1vorbis"], [b"O", b"pusHead" + bytes(11)], [b"\x7fFLAC", bytes(46)]])
+def test_an_ogg_whose_header_is_cut(packets):
+    data = ogg_page(packets, flags=2) + ogg_page([b"abc", b"abc"])
+    assert f"a header of {len(packets[0])} bytes" in fault_of(data)
+
+
+def element(name, body):
+    return bytes.fromhex(name) + (1 << 28 | len(body)).to_bytes(4, "big") + body
+
+
+def webm(*track, audio=b"", blocks=b""):
+    known = element("D7", b"\1") + element("83", b"\2") + element("86", b"A_PCM/INT/LIT")
+    format_ = element("6264", b"\x10") + element("B5", struct.pack(">f", 8_000)) + audio
+    tracks = element("1654AE6B", element("AE", known + b"".join(track) + element("E1", format_)))
+    return element("1A45DFA3", b"") + bytes.fromhex("1853806701FFFFFFFFFFFFFF") + tracks + blocks
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (webm(audio=element("9F", b"\xff" * 4_000)), "an integer of 4000 bytes"),
+        (webm(element("56AA", b"\xff" * 500)), "an integer of 500 bytes"),
+        (webm(element("56AA", (1 << 40).to_bytes(8, "big"))), "a codec delay of 1100 s"),
+    ],
+)
+def test_absurd_numbers_of_webm(data, message):
+    assert message in fault_of(data)
+
+
+def test_audio_that_is_dropped_counts_as_decoded():
+    stream, *frames = FlacParser(DecoderLimits()).feed(flac(60.0, 8_000, np.zeros((1, 480_000), np.float32)))
+    decoder = PacketDecoder("WebM", DecoderLimits(free_seconds=1, max_seconds_per_megabyte=1_000))
+    decoder.begin(stream)
+    dropped = (decoder.decode(Packet(frame.data, discard=1 << 40)) for frame in frames)
+    with pytest.raises(WavelaneError, match="above the limit of 1 s"):
+        assert not [block for blocks in dropped for block in blocks]
 
 
 def test_an_mp4_that_is_cut_or_too_long():

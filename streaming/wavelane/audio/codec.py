@@ -103,6 +103,9 @@ class PacketDecoder:
             self.expect(frame.sample_rate, frame.layout.nb_channels)
             blocks.append(to_block(frame))
         count = sum(block.shape[1] for block in blocks)
+        if self.rate is not None:
+            # What is dropped below was decoded too.
+            self._expansion.account(coded, count, self.rate)
         excess = packet.discard
         if packet.end is not None:
             excess = max(excess, self._stream_samples + count - packet.end)
@@ -113,8 +116,6 @@ class PacketDecoder:
             front = min(self._skip, samples)
             self._skip -= front
             if samples > front:
-                self._expansion.account(coded, samples, self.rate or frame.sample_rate)
-                coded = 0
                 for part in checked(block[:, front:samples], self._position):
                     self._position += part.shape[1]
                     self._stream_samples += part.shape[1]

@@ -9,6 +9,8 @@ from wavelane.audio.limits import corrupt, truncated
 
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEADER = struct.Struct("<4sBBqIIIB")
+_LEAST_HEAD = {"opus": 19, "vorbis": 30, "flac": 51}
+"""Bytes of a stream's first packet."""
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -107,6 +109,8 @@ class OggParser(Parser):
 
     def _packet(self, packet: bytes, end: int | None) -> Iterator[Stream | Packet]:
         headers = self._headers
+        if not headers and len(packet) < _LEAST_HEAD[self._codec]:
+            raise corrupt(self.container, f"a header of {len(packet)} bytes")
         if self._codec == "opus" and len(headers) < 2:
             headers.append(packet)
             if len(headers) == 2:

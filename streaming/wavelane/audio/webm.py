@@ -12,6 +12,8 @@ _RATE, _CHANNELS, _BITS, _DELAY = 0xB5, 0x9F, 0x6264, 0x56AA
 _SIMPLE_BLOCK, _GROUP, _BLOCK, _DISCARD = 0xA3, 0xA0, 0xA1, 0x75A2
 _AUDIO_TRACK = 2
 _NANOSECONDS = 1_000_000_000
+_MOST_DELAY = 10 * _NANOSECONDS
+"""Longest codec delay: what it drops is decoded all the same."""
 
 _CODECS: dict[str, str | dict[int, str]] = {
     "A_OPUS": "opus",
@@ -33,6 +35,13 @@ def _number(data: bytes, at: int, *, marked: bool) -> tuple[int, int] | None:
         return None
     value = int.from_bytes(data[at : at + length], "big")
     return value if marked else value & ~(1 << 7 * length), length
+
+
+def _integer(data: bytes, *, signed: bool = False) -> int:
+    """The value of an integer element."""
+    if len(data) > 8:
+        raise corrupt("WebM", f"an integer of {len(data)} bytes")
+    return int.from_bytes(data, "big", signed=signed)
 
 
 def _children(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -103,29 +112,31 @@ class WebmParser(Parser):
             yield from self._block(body, 0)
         else:
             parts = dict(_children(body))
-            padding = int.from_bytes(parts.get(_DISCARD, b""), "big", signed=True)
+            padding = _integer(parts.get(_DISCARD, b""), signed=True)
             if _BLOCK in parts:
                 yield from self._block(parts[_BLOCK], max(0, padding))
 
     def _tracks(self, body: bytes) -> Stream:
         for name, entry in _children(body):
             track = dict(_children(entry)) if name == _TRACK else {}
-            if int.from_bytes(track.get(_TYPE, b""), "big") != _AUDIO_TRACK:
+            if _integer(track.get(_TYPE, b"")) != _AUDIO_TRACK:
                 continue
             if _ENCODINGS in track:
                 raise corrupt(self.container, "its audio track is compressed or encrypted as a whole")
-            self._track = int.from_bytes(track.get(_NUMBER, b""), "big")
+            self._track = _integer(track.get(_NUMBER, b""))
             audio = dict(_children(track.get(_AUDIO, b"")))
             codec_name = track.get(_CODEC, b"").rstrip(b"\0").decode("ascii", "replace")
             codec = _CODECS.get(codec_name)
             if isinstance(codec, dict):
-                codec = codec.get(int.from_bytes(audio.get(_BITS, b""), "big"))
+                codec = codec.get(_integer(audio.get(_BITS, b"")))
             if codec is None:
                 raise corrupt(self.container, f"codec {codec_name!r}; {', '.join(_CODECS)} are known")
             self._rate = 48_000 if codec == "opus" else round(_float(audio.get(_RATE, b""), 8_000.0))
-            channels = int.from_bytes(audio.get(_CHANNELS, b"\1"), "big")
+            channels = _integer(audio.get(_CHANNELS, b"\1"))
             private = track.get(_PRIVATE, b"")
-            delay = int.from_bytes(track.get(_DELAY, b""), "big")
+            delay = _integer(track.get(_DELAY, b""))
+            if delay > _MOST_DELAY:
+                raise corrupt(self.container, f"a codec delay of {delay / _NANOSECONDS:.0f} s")
             self._skip = 0 if codec in ("opus", "vorbis") else round(delay * self._rate / _NANOSECONDS)
             if codec == "flac":
                 private = private[8:42] if private.startswith(b"fLaC") else private
