@@ -79,6 +79,10 @@ STATUS: dict[ErrorCode, Status] = {
 }
 
 
+LONGEST_MESSAGE = 2_000
+"""Characters; what follows is cut. Messages quote what a client sent, and not every transport takes a megabyte back."""
+
+
 class WavelaneError(Exception):
     """A refusal or failure that is meant to be read by a user.
 
@@ -88,6 +92,8 @@ class WavelaneError(Exception):
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]}…"
         super().__init__(message)
         self.code = code
         self.message = message

@@ -1,9 +1,10 @@
 import dataclasses
+import functools
 
 import pytest
 
 from support.toy import SPEC
-from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.errors import LONGEST_MESSAGE, ErrorCode, WavelaneError
 from wavelane.session.effective import effective_options
 from wavelane.session.options import SessionOptions, fusion_request, parse_options, reconfigure
 from wavelane.session.session import Session
@@ -145,3 +146,23 @@ def test_a_language_is_found_under_the_name_that_the_model_has_for_it(
             effective_options(options, spec, max_hotwords=1)
     else:
         assert effective_options(options, spec, max_hotwords=1).language == language
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"hotwords": [1] * 100_000},
+        {"hotwords": ["a" * 1_000_000]},
+        {"hotwords": [{str(index): 0 for index in range(1_000)}]},
+        {"model": ["a"] * 100_000},
+        {"model": functools.reduce(lambda inner, _: [inner], range(2_000), [])},
+        {"text": {"replace": {str(index): 0 for index in range(1_000)}}},
+        {str(index): 0 for index in range(100_000)},
+    ],
+    ids=("faults", "long", "members", "list", "deep", "pairs", "options"),
+)
+def test_the_error_for_a_huge_message_is_a_sentence(values: dict[str, object]) -> None:
+    with pytest.raises(WavelaneError) as error:
+        parse_options(values)
+    assert error.value.code is ErrorCode.INVALID_CONFIG
+    assert len(error.value.message) <= LONGEST_MESSAGE + 1

@@ -1,9 +1,10 @@
 """What a client may ask of a session. One definition for every protocol; unknown keys are errors."""
 
 import itertools
+import reprlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.errors import ErrorCode, WavelaneError
@@ -21,6 +22,14 @@ DEFAULT_BEAM = 8
 
 LEAST_SETTLE, MOST_SETTLE, NEVER_SETTLE = 2, 8, 1_000_000
 """Encoder frames of silence in which a beam search settles: as many as the utterance's silence has, within these."""
+
+MOST_OPTIONS = 1_000
+"""Members of a client's configuration: many more than there are, and few enough to find fault with all of them."""
+
+_MOST_FAULTS, _LONGEST_PATH = 20, 200
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 200
+"""What an error shows of a value: a client's message may be a megabyte, or nested deeply."""
 
 Encoding = Literal["linear16", "float32", "mulaw", "alaw", "container"]
 VadKind = Literal["webrtc", "silero", "off"]
@@ -126,7 +135,7 @@ class SessionOptions(_Options):
     """Language model by name, one of those that the server has, or ``off``. None: the model's default."""
     lm_weight: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
     """Scale of the language model's scores. None: the one that suits it."""
-    hotwords: Annotated[tuple[HotwordOption, ...], Field(max_length=100_000)] = ()
+    hotwords: Annotated[tuple[HotwordOption, ...], Field(max_length=100_000), FailFast()] = ()
     """Phrases to favour: names, places, products. At most as many as the server allows (setting lm.max_hotwords)."""
     grammar: Annotated[str, Field(min_length=1)] | None = None
     """What may be said, and what it means: a grammar in JSGF (text that begins with ``#JSGF``), or the name of one that
@@ -188,6 +197,8 @@ def parse_options(values: object, base: SessionOptions | None = None) -> Session
     """
     if not isinstance(values, dict):
         raise WavelaneError(ErrorCode.INVALID_CONFIG, "the configuration must be a JSON object")
+    if len(values) > MOST_OPTIONS:
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"{len(values)} options are more than there are")
     merged = _merge((base or SessionOptions()).model_dump(), values)
     if values.get("lookahead", "auto") != "auto":
         # Who asks for a fixed lookahead does not want the bounds of the server's auto.
@@ -274,18 +285,18 @@ def _silence_frames(options: SessionOptions, spec: ModelSpec) -> int:
 
 
 def describe(error: ValidationError) -> str:
-    """All faults of a validation in one sentence, each with the path of its option."""
+    """The faults of a validation in one sentence, each with the path of its option; no more than one can read."""
     faults: dict[str, tuple[list[str], object]] = {}
-    for item in error.errors(include_url=False, include_context=False):
+    for item in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]:
         # An option of several kinds has a fault for each, whose path goes on with the name of the kind.
         parts = itertools.takewhile(lambda part: str(part).isidentifier(), item["loc"])
         path = ".".join(map(str, parts)) or "configuration"
         if item["type"] == "extra_forbidden":
             path = ".".join(map(str, item["loc"]))
-        messages, _ = faults.setdefault(path, ([], item["input"]))
+        messages, _ = faults.setdefault(path[:_LONGEST_PATH], ([], item["input"]))
         messages.append("unknown option" if item["type"] == "extra_forbidden" else item["msg"])
     return "; ".join(
-        f"{path}: {', or '.join(messages)}" + ("" if messages == ["unknown option"] else f" (got {value!r})")
+        f"{path}: {', or '.join(messages)}" + ("" if messages == ["unknown option"] else f" (got {_SHOWN.repr(value)})")
         for path, (messages, value) in faults.items()
     )
 
