@@ -64,7 +64,8 @@ BROKEN = {
     "unknown type": ('{"type": "finish"}', "unknown type 'finish'; one of configure"),
     "type of a wrong type": ('{"type": {"a": 1}}', "unknown type"),
     "a field too many": ('{"type": "flush", "now": true}', "flush takes no fields, got 'now'"),
-    "deep nesting": ("[" * 100_000, "nested too deeply"),
+    "deep nesting": ("[" * 100_000, "depth limit exceeded"),
+    "half of a surrogate pair": ('{"type": "configure", "text": {"replace": {"\\ud800": ""}}}', "surrogate"),
     "empty": ("", "must be JSON"),
 }
 

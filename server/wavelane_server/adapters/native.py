@@ -1,6 +1,5 @@
 """The native WebSocket protocol: JSON control messages and binary audio."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -97,13 +96,12 @@ def _invalid(message: str) -> WavelaneError:
 
 def _command(text: str) -> Command:
     try:
-        values = json.loads(text)
-    except ValueError as error:
+        # Unlike the standard library's it refuses halves of surrogate pairs, which no answer could be made of.
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise _invalid(
             f"a text message must be JSON, and this one is not: {error}; audio goes in binary messages"
         ) from None
-    except RecursionError:
-        raise _invalid("the JSON of the message is nested too deeply") from None
     if not isinstance(values, dict):
         raise _invalid("a text message must be a JSON object with a type")
     kind = values.pop("type", None)

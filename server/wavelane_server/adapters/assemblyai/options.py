@@ -1,9 +1,9 @@
 """Parameters of a session, of its URL and of ``UpdateConfiguration``, and what they come to here."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from wavelane.errors import ErrorCode, WavelaneError
@@ -60,8 +60,8 @@ def _listed(value: object) -> object:
     """A list, which in a URL is JSON."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
             return [value] if value else []
     return value
 

@@ -1,12 +1,13 @@
 """What every request has: an identity, a key, and Deepgram's shapes of errors."""
 
 import itertools
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE
@@ -36,6 +37,9 @@ CLOSE = {
     ErrorCode.OVERLOADED: (1013, ""),
 }
 """Close code of a WebSocket and the code before its reason; all else is (1011, NET-0000)."""
+
+_HEADER = frozenset(chr(code) for code in (*range(0x20, 0x7F), *range(0xA0, 0x100)))
+"""What a header may hold: one line of latin-1 without control characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,7 @@ def refusal(error: WavelaneError, retry_after_s: int, request: Request) -> Refus
     headers = {
         **retry_headers(error, retry_after_s),
         "dg-request-id": request_id,
-        # A header holds one line of latin-1.
-        "dg-error": " ".join(error.message.split()).encode("latin-1", "replace").decode("latin-1"),
+        "dg-error": "".join(letter if letter in _HEADER else "?" for letter in " ".join(error.message.split())),
     }
     return Refusal(status=status, body=body, headers=headers)
 
@@ -109,8 +112,8 @@ def read_message(text: str) -> Mapping[str, Any]:
         WavelaneError: INVALID_MESSAGE; it is no JSON object.
     """
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"a text message must be JSON: {error}") from None
     if not isinstance(values, dict):
         raise WavelaneError(ErrorCode.INVALID_MESSAGE, "a text message must be a JSON object with a type")

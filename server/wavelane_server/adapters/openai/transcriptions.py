@@ -1,6 +1,5 @@
 """``POST /v1/audio/transcriptions``: the fields of its form, and the events of its stream."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -170,8 +169,8 @@ def _chunking(asked: str | dict[str, str] | None) -> dict[str, Any]:
         return {}
     if isinstance(asked, str):
         try:
-            asked = json.loads(asked)
-        except (ValueError, RecursionError):
+            asked = orjson.loads(asked)
+        except orjson.JSONDecodeError:
             asked = None
     try:
         if not isinstance(asked, dict) or set(asked) & {"idle_timeout_ms", "create_response", "interrupt_response"}:
@@ -193,8 +192,8 @@ def _own(text: Mapping[str, str]) -> dict[str, Any]:
         values["vad"] = {"kind": kind}
     if style := text.get("text"):
         try:
-            values["text"] = json.loads(style)
-        except (ValueError, RecursionError):
+            values["text"] = orjson.loads(style)
+        except orjson.JSONDecodeError:
             raise FieldError("text", 'text is a JSON object like {"itn": true, "punctuation": true}') from None
     return values
 

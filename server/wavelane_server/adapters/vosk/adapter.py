@@ -7,10 +7,11 @@ to ``reset``, comes when all before it is recognised, and holds all that the cli
 Source: ``websocket/asr_server.py`` and the client samples of alphacep/vosk-server.
 """
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Alternative, Closed, Failed, Final, Flushed, Partial
@@ -153,11 +154,9 @@ def _joined(parts: Sequence[Alternative]) -> Alternative:
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise _invalid(f"a text message must be JSON, and this one is not: {error}") from None
-    except RecursionError:
-        raise _invalid("the JSON of the message is nested too deeply") from None
 
 
 def _invalid(message: str) -> WavelaneError:
