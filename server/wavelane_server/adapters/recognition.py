@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -36,7 +37,14 @@ NAMES = {
 }
 """What their configurations call options of ours."""
 
-_CLASS_TOKEN = re.compile(r"\$(\{[^}]*\}|[A-Z][A-Z_]*)")
+_CLASS_TOKEN = re.compile(r"\$(\{[^{}]*\}|[A-Z][A-Z_]*)")
+_MOST_UNKNOWN = 10
+"""Unknown fields that an error names."""
+_NAMED_BYTES = 65_536
+"""Largest message that unknown fields are looked for in: finding them takes a microsecond a byte."""
+
+MOST_PHRASES = 100_000
+"""Phrases that are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +112,8 @@ class Asked:
                 raise invalid("a phrase is empty: leave it out")
             if not 0 <= boost <= MOST_BOOST:
                 raise invalid(f"the boost of the phrase {phrase!r} is {boost:g}; it is 0 to {MOST_BOOST:g}")
+            if len(hotwords) == MOST_PHRASES:
+                raise invalid(f"there are more than {MOST_PHRASES} phrases: send those that matter")
             hotwords.append({"phrase": phrase, "boost": boost / BOOST_SCALE} if boost else {"phrase": phrase})
 
     def channels(self, count: int, separate: bool) -> None:
@@ -148,9 +158,14 @@ def check_known(message: Any, table: Mapping[str, object]) -> None:
         WavelaneError: INVALID_CONFIG.
     """
     fields = [descriptor.name for descriptor, _ in message.ListFields() if descriptor.name not in table]
-    if unknown := [*fields, *_newer(message)]:
-        name = message.DESCRIPTOR.name
-        raise invalid(f"{name} has fields that this server does not know: {', '.join(unknown)}; leave them out")
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    size = message.ByteSize()
+    if fields or known.ByteSize() != size:
+        newer = islice(_newer(message), _MOST_UNKNOWN) if size <= _NAMED_BYTES else ()
+        names = ", ".join((*fields, *newer)) or "too many to name"
+        raise invalid(f"{message.DESCRIPTOR.name} has fields that this server does not know: {names}; leave them out")
 
 
 def _newer(message: Any) -> Iterator[str]:

@@ -27,7 +27,6 @@ def ask(data: bytes, host: Host) -> tuple[GoogleAsked, bytes]:
         WavelaneError: INVALID_CONFIG, or INVALID_AUDIO where there is no audio.
     """
     request = RecognizeRequest.FromString(data)
-    check_known(request, {"config": None, "audio": None})
     source = request.audio.WhichOneof("audio_source")
     if source == "uri":
         raise WavelaneError(
@@ -37,6 +36,7 @@ def ask(data: bytes, host: Host) -> tuple[GoogleAsked, bytes]:
     if not content:
         raise WavelaneError(ErrorCode.INVALID_AUDIO, "RecognitionAudio not set.")
     asked = recognition(request.config, host, head=content[:4])
+    check_known(request, {"config": None, "audio": None})
     asked.values["partials"] = False
     return asked, content
 

@@ -30,10 +30,10 @@ def ask(data: bytes, host: Host) -> tuple[RivaAsked, bytes]:
         WavelaneError: INVALID_CONFIG, or INVALID_AUDIO where there is no audio.
     """
     request = RecognizeRequest.FromString(data)
-    check_known(request, {"config": None, "audio": None, "id": None})
     if not request.audio:
         raise WavelaneError(ErrorCode.INVALID_AUDIO, "Error: the request has no audio")
     asked = recognition(request.config, host, head=request.audio[:4])
+    check_known(request, {"config": None, "audio": None, "id": None})
     asked.values["partials"] = False
     asked.request_id = request.id.value
     return asked, request.audio
