@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -17,6 +18,9 @@ ABORT_TIMEOUT_S = 5.0
 
 WARNING = "wavelane-warning"
 """Trailing metadata that says what was accepted and changes nothing; one entry for each."""
+
+MOST_WARNINGS, LONGEST_WARNING = 8, 500
+"""Of them, and characters of each: clients read 8 KiB of metadata."""
 
 Request = TypeVar("Request", bound=Any)
 Response = TypeVar("Response")
@@ -91,9 +95,13 @@ async def converse(
 
 def warn(context: Any, warnings: Iterable[str]) -> None:
     """Have warnings told with the call's status."""
-    # Metadata is ASCII.
-    if metadata := tuple((WARNING, text.encode("ascii", "replace").decode()) for text in warnings):
+    if metadata := tuple((WARNING, _printable(text)) for text in islice(warnings, MOST_WARNINGS)):
         context.set_trailing_metadata(metadata)
+
+
+def _printable(text: str) -> str:
+    """As metadata takes it: printable ASCII, and no more of it than clients read."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text[:LONGEST_WARNING])
 
 
 async def abort(

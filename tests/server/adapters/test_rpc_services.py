@@ -118,6 +118,12 @@ async def test_each_channel_by_itself(service: Service, speech: bytes, name: str
     assert text(await recognized(service, name, stereo, audio_channel_count=2)) == ""
 
 
+async def test_a_warning_is_metadata_whatever_the_client_wrote(service: Service) -> None:
+    lines = await recognized(service, RIVA, bytes(3_200), model="asr\n\u20ac" + "x" * 20_000)
+    assert lines[-1]["status"] == "OK"
+    assert lines[-1]["wavelane-warning"].startswith("model: asr??xxx")
+
+
 @pytest.mark.parametrize("name", TYPES)
 async def test_a_full_server_refuses_before_any_response(service: Service, name: str) -> None:
     await quiet(service)
