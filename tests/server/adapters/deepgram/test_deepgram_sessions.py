@@ -85,6 +85,7 @@ async def test_overload_is_told_before_the_handshake(service: Service) -> None:
         ("", "audio/wav", 300_000, 413, "larger than 200000 bytes"),
         ("?language=tlh", "audio/wav", 2, 400, "language: "),
         ("?interim_results=true", "audio/wav", 2, 400, "unknown query parameter interim_results"),
+        ("?%00%0a%7f=1", "audio/wav", 2, 400, "unknown query parameter \0"),
     ],
 )
 async def test_recordings_that_are_refused(
