@@ -194,6 +194,7 @@ async def test_pages_of_other_origins(serve: Serve) -> None:
         (f"http://127.0.0.1:{service.http_port}", True),
         ("https://evil.example", False),
         ("null", False),
+        ("http://[", False),
     ):
         if allowed:
             client = await WsClient.open(service.http_port, origin=origin)

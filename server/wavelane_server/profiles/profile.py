@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.grammar.words import split_words
@@ -51,7 +51,7 @@ class Correction(BaseModel):
     """Number of the utterance."""
     was: Annotated[str, Field(min_length=1, max_length=200)]
     """Words of its final, as they were written."""
-    should_be: Annotated[str, Field(min_length=1, max_length=200)]
+    should_be: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     """What was said, as it should be written."""
 
 
@@ -90,11 +90,18 @@ def now() -> datetime:
 
 
 def corrected(vocabulary: Vocabulary, correction: Correction) -> Vocabulary:
-    """With what a correction teaches: what should have been heard is favoured, and written for what was."""
+    """With what a correction teaches: what should have been heard is favoured, and written for what was.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG where that is more than a vocabulary may hold.
+    """
     hotwords = with_hotword(vocabulary.hotwords, correction)
     replace = with_replacement(vocabulary.replace, correction)
     values = vocabulary.model_dump() | {"hotwords": hotwords, "replace": replace}
-    return type(vocabulary).model_validate(values)
+    try:
+        return type(vocabulary).model_validate(values)
+    except ValidationError as error:
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, describe(error)) from None
 
 
 def with_hotword(hotwords: Sequence[Hotword], correction: Correction) -> tuple[Hotword, ...]:

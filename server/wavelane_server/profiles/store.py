@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,6 +23,8 @@ if sys.platform != "win32":
     import fcntl
 
 _SUFFIX = ".json"
+
+_Result = TypeVar("_Result")
 
 
 class ProfileStore(Protocol):
@@ -80,7 +82,7 @@ class FolderStore:
                     created = self._read(key).created
                 return self._write(key, vocabulary, created)
 
-        return await asyncio.to_thread(save)
+        return await _writing(save)
 
     async def change(self, key: str, change: Callable[[Vocabulary], Vocabulary]) -> Profile:
         """See :class:`ProfileStore`."""
@@ -90,7 +92,7 @@ class FolderStore:
                 profile = self._read(key)
                 return self._write(key, change(profile), profile.created)
 
-        return await asyncio.to_thread(update)
+        return await _writing(update)
 
     async def erase(self, key: str) -> None:
         """See :class:`ProfileStore`."""
@@ -102,7 +104,7 @@ class FolderStore:
                 except FileNotFoundError:
                     raise _not_found() from None
 
-        await asyncio.to_thread(erase)
+        await _writing(erase)
 
     def _path(self, key: str) -> Path:
         if re.match(ID_PATTERN, key) is None or key.endswith("\n"):
@@ -161,6 +163,17 @@ class FolderStore:
             if sys.platform != "win32":
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+async def _writing(work: Callable[[], _Result]) -> _Result:
+    """Change the folder on another thread. Raises INTERNAL where that cannot be, as on a full disk."""
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        get_logger().error("the folder of profiles cannot be written to", reason=error.strerror)
+        raise WavelaneError(
+            ErrorCode.INTERNAL, "the profile could not be changed, and is as it was; the fault was logged"
+        ) from None
 
 
 def make_store(config: ProfilesConfig) -> ProfileStore | None:

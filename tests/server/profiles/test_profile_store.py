@@ -82,6 +82,16 @@ async def test_a_file_that_is_damaged_is_an_error_and_can_be_stored_anew(tmp_pat
     assert (await store.load(KEY)).replace == VOCABULARY["replace"]
 
 
+async def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    store = store_in(tmp_path / "profiles")
+    (tmp_path / "profiles" / ".lock").unlink()
+    (tmp_path / "profiles").rmdir()
+    for change in (store.save(KEY, parse_vocabulary(VOCABULARY)), store.erase(KEY)):
+        with pytest.raises(WavelaneError) as raised:
+            await change
+        assert raised.value.code is ErrorCode.INTERNAL
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WavelaneError, match=r"profiles\.folder"):
@@ -130,7 +140,15 @@ def test_what_is_not_stored(values: object, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"utterance": 0, "was": "", "should_be": "b"}, {"utterance": -1}, {"x": 1}, None]
+    "values",
+    [
+        {},
+        {"utterance": 0, "was": "", "should_be": "b"},
+        {"utterance": 0, "was": "a", "should_be": " "},
+        {"utterance": -1},
+        {"x": 1},
+        None,
+    ],
 )
 def test_what_is_no_correction(values: object) -> None:
     with pytest.raises(WavelaneError) as raised:
@@ -146,6 +164,9 @@ def test_corrections() -> None:
     only_case = corrected(vocabulary, Correction(utterance=1, was="mary", should_be="Mary"))
     assert [word.phrase for word in only_case.hotwords] == ["Mary"]
     assert only_case.replace["mary"] == "Mary"
+    full = parse_vocabulary({"consent": True, "replace": {f"word {number}": "x" for number in range(1000)}})
+    with pytest.raises(WavelaneError, match="1001 phrases are more than the 1000"):
+        corrected(full, Correction(utterance=1, was="one more", should_be="x"))
 
 
 words = st.sampled_from(["jon", "Jon", "mary anne", "wave lane", "x"])
