@@ -149,8 +149,7 @@ class Recognizer:
         if options.vad.kind == "silero":
             await self.judges.check()
         if options.grammar is not None:
-            # Reading a grammar takes milliseconds; it is remembered, so that the session finds it read.
-            await asyncio.to_thread(self.grammars.find, options.grammar)
+            await self.read_grammar(options.grammar)
         session = Session(
             options,
             engine.spec,
@@ -180,6 +179,14 @@ class Recognizer:
         outbox.put(Ready(session=live.id, config=session.options, model=self.model))
         live.tune(self.dial)
         return live
+
+    async def read_grammar(self, option: str) -> None:
+        """Read a grammar off the event loop: that takes tenths of a second. It is remembered, and sessions find it read.
+
+        Raises:
+            WavelaneError: INVALID_CONFIG.
+        """
+        await asyncio.to_thread(self.grammars.find, option)
 
     def forget(self, live: LiveSession, slots: Sequence[Slot]) -> None:
         """Give a session's lanes back. Called by the session, once."""

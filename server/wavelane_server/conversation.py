@@ -260,7 +260,7 @@ class Conversation(Generic[In, Out]):
         elif live.ended:
             self._complain(_invalid(f"{type(command).__name__.lower()} after end was ignored: open a new session"))
         elif isinstance(command, Reconfigure):
-            live.reconfigure(command.values)
+            await live.reconfigure(command.values)
         elif isinstance(command, Correct):
             await live.correct(command.values)
         elif isinstance(command, Flush):

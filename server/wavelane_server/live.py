@@ -144,10 +144,14 @@ class LiveSession:
         self._asked_at = time.monotonic()
         await self._decode(self._session.options.encoding == "container", self._session.receive_end)
 
-    def reconfigure(self, values: object) -> None:
+    async def reconfigure(self, values: object) -> None:
         """Change options; answered by ``Configured``. Raises INVALID_CONFIG and changes nothing."""
         if isinstance(values, dict):
             values = self._personal.applied(values, self.options, whole=False)
+            if isinstance(grammar := values.get("grammar"), str):
+                await self._recognizer.read_grammar(grammar)
+                if self._closed:
+                    return
         self._outbox.put(Configured(config=self._session.receive_options(values)))
         self.tune(self._recognizer.dial)
 
