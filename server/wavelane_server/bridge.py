@@ -181,7 +181,7 @@ class Recognizer:
         return live
 
     async def read_grammar(self, option: str) -> None:
-        """Read a grammar off the event loop: that takes tenths of a second. It is remembered, and sessions find it read.
+        """Read a grammar off the event loop: that takes tenths of a second. It is remembered: sessions find it read.
 
         Raises:
             WavelaneError: INVALID_CONFIG.
