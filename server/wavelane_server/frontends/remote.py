@@ -71,6 +71,8 @@ class RemoteEngine:
         self._requests = 0
         self._opening: dict[int, asyncio.Future[list[Slot]]] = {}
         self._connected = asyncio.Event()
+        self._another = False
+        """An engine process listens to which we have not tried to connect."""
         self._connector: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._log = get_logger()
@@ -94,13 +96,18 @@ class RemoteEngine:
             link.abort()
 
     def connect(self) -> None:
-        """There is an engine process, and it listens: connect, unless we are."""
+        """There is an engine process, and it listens: connect. Where we are connected, that is to a dead one."""
         if self._link is None and (self._connector is None or self._connector.done()):
             self._connector = self._loop.create_task(self._connect())
+        else:
+            self._another = True
 
     async def _connect(self) -> None:
-        with suppress(OSError):  # it died meanwhile; we are told when the next one listens
-            await self._loop.create_unix_connection(lambda: _Link(self), str(self._path))
+        self._another = True
+        while self._link is None and self._another:
+            self._another = False
+            with suppress(OSError):  # it died meanwhile; we are told when the next one listens
+                await self._loop.create_unix_connection(lambda: _Link(self), str(self._path))
 
     # An engine
 
@@ -253,6 +260,8 @@ class RemoteEngine:
                 waiter.set_exception(_away())
         self._log.error("the engine process is gone", why=why, lanes=len(lanes))
         self._receive([Delivery(slot, error) for slot in lanes])
+        if self._another:
+            self.connect()
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
         known = []

@@ -232,6 +232,20 @@ async def test_an_engine_that_dies_is_an_error_for_every_lane_and_its_successor_
         await rig.lanes(2)
 
 
+async def test_a_successor_that_is_told_of_before_the_end_of_the_connection_is_seen(tmp_path: Path) -> None:
+    """A front end that stood still for long learns both in one turn of its loop, in any order."""
+    async with serving(tmp_path) as rig:
+        front = await rig.front_end()
+        host, engine = rig.host, rig.engine
+        await rig.serve()
+        front.engine.connect()
+        await host.stop()
+        await asyncio.to_thread(engine.stop, False)
+        await until(lambda: len(rig.host._links) == 1 and front.engine.trouble is None)
+        await front.engine.open(1)
+        await rig.lanes(1)
+
+
 async def test_an_engine_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     async with serving(tmp_path) as rig:
         front = await rig.front_end(timeout_s=1.0)
