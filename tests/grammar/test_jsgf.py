@@ -1,4 +1,5 @@
 import contextlib
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -119,6 +120,40 @@ def test_limits_name_their_settings() -> None:
         Grammar.parse(f"{HEADER}grammar g; {optional}")
     with pytest.raises(WavelaneError, match="nested"):
         Grammar.parse(f"{HEADER}grammar g; public <a> = {'(' * 5000}go{')' * 5000};")
+
+
+@pytest.mark.parametrize(
+    ("rules", "hint"),
+    [
+        ("public <a> = <r0> go;\n" + "".join(f"<r{i}> = <r{i + 1}> <r{i + 1}>;\n" for i in range(60)), "no rule <r60>"),
+        ("public <a> = <r0>;\n" + "".join(f"<r{i}> = <r{i + 1}> x;\n" for i in range(1500)), "nested"),
+        ("public <a> = go;\n" + "".join(f"<r{i}> = <r{i + 1}> x;\n" for i in range(1500)), "nested"),
+        (f"public <a> = go{'*' * 2000};", "nested"),
+        (f"public <a> = go{'{x}' * 2000};", "nested"),
+        (f"public <a> = go {{a{' ' * 60_000}!}};", "the tag"),
+        (f"public <a> = {'go' * 60};", "more than 100 letters"),
+        ("public <a> = " + "[go] " * 300 + ";", "optional parts"),
+    ],
+)
+def test_a_small_text_takes_little_time_to_refuse(rules: str, hint: str) -> None:
+    begin = time.perf_counter()
+    with pytest.raises(WavelaneError, match=hint):
+        Grammar.parse(f"{HEADER}grammar g;\n{rules}")
+    assert time.perf_counter() - begin < 5
+
+
+def test_rules_of_nothing_are_written_out_no_more_than_others() -> None:
+    nothing = "".join(f"<r{i}> = <r{i + 1}> <r{i + 1}>;\n" for i in range(60)) + "<r60> = <NULL>;"
+    with pytest.raises(WavelaneError, match=r"grammar\.max_states"):
+        Grammar.parse(f"{HEADER}grammar g; public <a> = go <r0>;\n{nothing}")
+    # Rules that nothing leads to are looked at, each once.
+    long = f"<long> = {'go ' * 3000};\n" + "".join(f"<s{i}> = <long>;\n" for i in range(2000))
+    assert Grammar.parse(f"{HEADER}grammar g; public <a> = go;\n{nothing}\n{long}").sentences(3) == ["go"]
+
+
+def test_a_header_without_an_end() -> None:
+    with pytest.raises(WavelaneError, match="begins with the header"):
+        Grammar.parse(f"#JSGF V{'1' * 60_000}")
 
 
 @settings(deadline=None, max_examples=200)

@@ -18,6 +18,9 @@ _ARCS = 20
 _STEPS = 4
 """Steps of the network for each of them."""
 
+_READ = 16
+"""And steps of the whole construction, which reads what leaves a state again wherever it is one of several."""
+
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
@@ -55,7 +58,7 @@ def determinise(network: Network, most_states: int) -> Automaton:
     """
     most_arcs = _ARCS * most_states
     reach = _Reach(network, _STEPS * most_arcs)
-    total = 0
+    total = read = 0
     start = frozenset((0,))
     numbers = {start: 0}
     subsets = [start]
@@ -64,6 +67,9 @@ def determinise(network: Network, most_states: int) -> Automaton:
     for subset in subsets:
         moves: dict[str, set[int]] = {}
         for state in subset:
+            read += len(reach.words(state))
+            if read > _READ * most_arcs:
+                raise _too_optional(_READ * most_arcs)
             for word, target in reach.words(state):
                 moves.setdefault(word, set()).add(target)
         leaving = {}

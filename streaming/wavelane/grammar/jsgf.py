@@ -27,7 +27,10 @@ from wavelane.grammar.nodes import (
 from wavelane.grammar.words import split_words
 
 DEEPEST = 64
-"""Groups within groups."""
+"""Groups within groups, and operators and tags behind one part."""
+
+LONGEST_WORD = 100
+"""Letters of a word."""
 
 _TOKENS = re.compile(
     r"""
@@ -41,8 +44,9 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_HEADER = re.compile(r"\ufeff?\s*#JSGF[ \t]+V[0-9.]+[^;\n]*;")
-_TAG = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?::\s*(?P<value>.*\S))?\s*\Z", re.DOTALL)
+# Nothing that was taken is given back (++): a client's text of spaces would take time that grows with its square.
+_HEADER = re.compile(r"\ufeff?\s*+#JSGF[ \t]++V[0-9.]++[^;\n]*+;")
+_TAG = re.compile(r"\s*+(?P<name>[A-Za-z_][\w.-]*+)\s*+(?::\s*+(?P<value>.*\S))?\s*+\Z", re.DOTALL)
 
 
 def grammar_error(message: str, place: Place | None = None) -> WavelaneError:
@@ -178,7 +182,11 @@ class _Parser:
 
     def _item(self) -> Node:
         node = self._atom()
+        behind = 0
         while True:
+            behind += 1
+            if behind > DEEPEST + 1:
+                raise grammar_error(f"more than {DEEPEST} operators and tags are nested here", self._next.place)
             if self._is("*") or self._is("+"):
                 node = Repeat(node, self._take().text)
             elif self._next.kind == "tag":
@@ -204,6 +212,8 @@ class _Parser:
         words = split_words(text)
         if not words:
             raise grammar_error(f"{token.text!r} has neither letters nor digits: it cannot be said", token.place)
+        if any(len(word) > LONGEST_WORD for word in words):
+            raise grammar_error(f"a word has more than {LONGEST_WORD} letters", token.place)
         return Word(words[0]) if len(words) == 1 else Sequence(tuple(map(Word, words)))
 
     def _reference(self, token: _Token) -> Node:

@@ -24,6 +24,8 @@ _GARBAGE = 0.02
 _LEAST_WEIGHT = 0.4
 """A word heard with no confidence at all counts so much."""
 _FAR = np.float32(1e9)
+_REACH = (2.0, 8.0)
+"""Cost of what is still looked at, for each sound heard and besides: several times what a score of 0.6 has."""
 _ANY_SOUND = len(COSTS)
 
 Floats = NDArray[np.float32]
@@ -39,6 +41,12 @@ class Nearest:
     """Weighted number of edits, in sounds."""
     score: float
     """1: word for word; 0: as far as no sentence at all."""
+
+
+def count_sounds(automaton: Automaton) -> int:
+    """The size of an automaton's matcher, without the memory of one."""
+    lengths = {word: 1 if word == ANY else len(sounds_of(word)) for word in automaton.vocabulary}
+    return sum(lengths[word] for following in automaton.arcs for word, _ in following)
 
 
 class Matcher:
@@ -79,13 +87,8 @@ class Matcher:
         self._missing = np.where(self._sound == _ANY_SOUND, np.float32(0), np.float32(_MISSING)).astype(np.float32)
         self._costs = np.concatenate([COSTS, np.full((1, len(COSTS)), _GARBAGE, np.float32)])
 
-    @property
-    def size(self) -> int:
-        """Sounds on the ways through the grammar; a search takes time in proportion to it."""
-        return len(self._source)
-
     def nearest(self, words: Sequence[tuple[str, float]]) -> Nearest | None:
-        """The nearest sentence; None if nothing was heard.
+        """The nearest sentence; None if nothing was heard, or nothing is anywhere near.
 
         Args:
             words: those heard, in order, each with its confidence, 0 to 1.
@@ -99,28 +102,31 @@ class Matcher:
             return None
         front = np.full(self._nodes, _FAR, dtype=np.float32)
         front[0] = 0
-        self._skip(front)
+        reach = np.float32(_REACH[0] * len(heard) + _REACH[1])
+        self._skip(front, reach)
         fronts = [front]
         for sound, weight in heard:
             stepped = front + np.float32(_INSERTED * weight)
             moved = front[self._source] + weight * self._costs[self._sound, sound]
             stepped[self._reached] = np.minimum(stepped[self._reached], np.minimum.reduceat(moved, self._first))
-            self._skip(stepped)
+            self._skip(stepped, reach)
             front = stepped
             fronts.append(front)
         end = int(self._ends[np.argmin(front[self._ends])])
         cost = float(front[end])
+        if cost >= _FAR / 2:
+            return None
         worst = sum(_INSERTED * weight for _, weight in heard)
         said = self._back(fronts, heard, end)
         length = sum(len(sounds_of(word)) for word in said)
         scale = max(worst, _MISSING * length)
         return Nearest(said, cost, max(0.0, 1.0 - cost / scale))
 
-    def _skip(self, front: Floats) -> None:
-        """Leave out sounds of the sentence, as many as that is cheaper for."""
+    def _skip(self, front: Floats, reach: np.float32) -> None:
+        """Leave out sounds of the sentence, as many as that is cheaper for, up to a cost."""
         while True:
             skipped = np.minimum.reduceat(front[self._source] + self._missing, self._first)
-            better = skipped < front[self._reached] - np.float32(1e-4)
+            better = (skipped < front[self._reached] - np.float32(1e-4)) & (skipped < reach)
             if not better.any():
                 return
             front[self._reached[better]] = skipped[better]

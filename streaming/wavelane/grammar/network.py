@@ -1,14 +1,20 @@
 """Rules to a network: a non-deterministic finite automaton over words, with tags (Thompson's construction)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from wavelane.errors import WavelaneError
 from wavelane.grammar.jsgf import grammar_error
 from wavelane.grammar.nodes import Alternatives, Garbage, Node, Reference, Repeat, Rule, Sequence, Tag, Tagged, Word
 
 ANY = "<GARBAGE>"
 """Label of an arc that takes any word; no word has angle brackets."""
+
+_DEEPEST = 150
+"""Rules, groups and operators within each other."""
+_STEPS = 20
+"""Parts of rules that are written out for each state that there may be: rules of nothing but rules have no states."""
 
 _AGAIN = math.log(0.5)
 """Of an optional part being said, and of a repetition going on."""
@@ -72,8 +78,11 @@ class _Builder:
     def __init__(self, rules: Mapping[str, Rule], most_states: int) -> None:
         self._rules = rules
         self._most = most_states
+        self._steps_left = _STEPS * most_states
+        self._depth = 0
         self._network = Network()
         self._inside: list[str] = []
+        self._checked: set[str] = set()
 
     def build(self) -> Network:
         public = [rule for rule in self._rules.values() if rule.public]
@@ -81,19 +90,23 @@ class _Builder:
         node = Alternatives(tuple((1 / len(public), Tagged(_self(rule), Tag("intent", rule.name))) for rule in public))
         self._network.final = self._add(node, start)
         for rule in self._rules.values():
-            if not rule.public:
-                # What no public rule leads to is checked too: a missing rule is a mistake wherever it stands.
-                self._check(rule)
+            # What no public rule leads to is checked too: a missing rule is a mistake wherever it stands.
+            self._inside.append(rule.name)
+            self._check(rule)
+            self._inside.pop()
         return _trimmed(self._network)
 
     def _state(self) -> int:
         if self._network.size >= self._most:
-            raise grammar_error(
-                f"it unfolds to more than {self._most} states (setting grammar.max_states); rules count wherever they "
-                "are used"
-            )
+            raise self._too_large()
         self._network.arcs.append([])
         return self._network.size - 1
+
+    def _too_large(self) -> WavelaneError:
+        return grammar_error(
+            f"it unfolds to more than {self._most} states (setting grammar.max_states); rules count wherever they are "
+            "used"
+        )
 
     def _arc(self, source: int, label: Label, weight: float = 0.0, target: int | None = None) -> int:
         target = self._state() if target is None else target
@@ -102,6 +115,17 @@ class _Builder:
 
     def _add(self, node: Node, at: int) -> int:
         """Append a node behind a state; returns the state behind it."""
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise self._too_large()
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise grammar_error(f"rules, groups and operators are nested more than {_DEEPEST} deep")
+        at = self._append(node, at)
+        self._depth -= 1
+        return at
+
+    def _append(self, node: Node, at: int) -> int:
         match node:
             case Word(text):
                 return self._arc(at, text)
@@ -156,12 +180,36 @@ class _Builder:
         return rule
 
     def _check(self, rule: Rule) -> None:
-        scratch = _Builder(self._rules, self._most)
-        scratch._add(_self(rule), scratch._state())
+        """Every rule that it leads to is there, and none leads to itself."""
+        if rule.name in self._checked:
+            return
+        if len(self._inside) > _DEEPEST:
+            raise grammar_error(f"rules are nested more than {_DEEPEST} deep", rule.place)
+        for reference in _references(rule.node):
+            self._check(self._enter(reference))
+            self._inside.pop()
+        self._checked.add(rule.name)
 
 
 def _self(rule: Rule) -> Reference:
     return Reference(rule.name, rule.place)
+
+
+def _references(node: Node) -> Iterator[Reference]:
+    """The rules that a node names, in order."""
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case Reference() as reference:
+                yield reference
+            case Sequence(items):
+                waiting.extend(reversed(items))
+            case Alternatives(choices):
+                waiting.extend(choice for _, choice in reversed(choices))
+            case Repeat(item, _) | Tagged(item, _):
+                waiting.append(item)
+            case _:
+                pass
 
 
 def _trimmed(network: Network) -> Network:
