@@ -75,6 +75,7 @@ class AssemblyAIAdapter:
         """The client knows of a turn that is not over."""
         self._onsets = Onsets()
         self._ended_at = 0
+        self._ended = False
         self._failed = False
 
     def begin(self) -> list[Command]:
@@ -83,6 +84,8 @@ class AssemblyAIAdapter:
 
     def receive(self, message: str | bytes) -> Iterator[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
+        if self._ended:
+            return  # clients stop their microphone after they said so
         if isinstance(message, bytes):
             yield Audio(message)
             return
@@ -92,6 +95,7 @@ class AssemblyAIAdapter:
             raise _invalid(f"{kind} takes no members, got {', '.join(values)[:64]}")
         match kind:
             case "Terminate":
+                self._ended = True
                 yield End()
             case "ForceEndpoint":
                 yield Flush()

@@ -60,6 +60,7 @@ class ListenV1:
         self._pending: deque[tuple[Mapping[str, bool], list[str] | None]] = deque()
         """Changes that are not answered yet: all features, and the keyterms where they changed."""
         self._sha256 = hashlib.sha256()
+        self._ended = False
 
     def begin(self) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
@@ -68,6 +69,8 @@ class ListenV1:
 
     def receive(self, message: str | bytes) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
+        if self._ended:
+            return []  # clients stop their microphone after they said so
         if isinstance(message, str):
             try:
                 return self._control(read_message(message))
@@ -75,7 +78,7 @@ class ListenV1:
                 return [Reply(_error("SchemaError", error.message, message=message[:1_000]))]
         data = self.audio(message)
         # An empty message is how older clients say that there is no more.
-        return [End()] if data is None else [Audio(data)]
+        return self._end() if data is None else [Audio(data)]
 
     def audio(self, message: str | bytes) -> bytes | None:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
@@ -125,13 +128,17 @@ class ListenV1:
             case "KeepAlive":
                 return [KeepAlive()]
             case "CloseStream":
-                return [End()]
+                return self._end()
             case "Configure":
                 return [self._configure(values.get("keyterms"), values.get("features"))]
         channel = values.get("channel")
         if channel is not None and (len(self._channels) > 1 or channel != 0):
             raise _invalid("Finalize: all channels are finalised together; leave channel out")
         return [Flush()]
+
+    def _end(self) -> list[Command]:
+        self._ended = True
+        return [End()]
 
     def _configure(self, keyterms: object, features: object) -> Reconfigure:
         values: dict[str, Any] = {}

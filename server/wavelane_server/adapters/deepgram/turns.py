@@ -33,6 +33,7 @@ from wavelane_server.adapters.base import (
     Reconfigure,
     Rejection,
 )
+from wavelane_server.adapters.deepgram.query import refuse
 from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
 from wavelane_server.adapters.deepgram.turn_options import confidence, turn_options
 from wavelane_server.adapters.deepgram.words import LEAST_GAP, Rest
@@ -43,6 +44,9 @@ UPDATE_TICKS = CLOCK_RATE // 4
 
 MARKS = ".?!,"
 """That a final may have behind its last word, and a partial has not yet."""
+
+MOST_PENDING = 16
+"""Configurations that wait for their answer: each one is read again for those behind it."""
 
 TYPES = ("CloseStream", "ForceEndTurn", "Configure", "KeepAlive")
 """Of a client's text messages."""
@@ -78,6 +82,7 @@ class ListenV2:
         self._speech_from: int | None = None  # sample clock where the speech began that goes on
         self._quiet_since = 0
         self._endpoint = 0
+        self._ended = False
 
     def begin(self) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
@@ -85,12 +90,14 @@ class ListenV2:
 
     def receive(self, message: str | bytes) -> list[Command]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
+        if self._ended:
+            return []  # clients stop their microphone after they said so
         if isinstance(message, bytes):
-            return [Audio(message)] if message else [End()]
+            return [Audio(message)] if message else self._last()
         values = read_message(message)
         match values.get("type"):
             case "CloseStream":
-                return [End()]
+                return self._last()
             case "ForceEndTurn":
                 return [Flush()]
             case "KeepAlive":
@@ -136,6 +143,10 @@ class ListenV2:
     def reject(self, error: WavelaneError) -> Rejection[str]:
         """See :class:`wavelane_server.adapters.base.Adapter`."""
         return rejection(error)
+
+    def _last(self) -> list[Command]:
+        self._ended = True
+        return [End()]
 
     def _partial(self, event: Partial) -> list[str]:
         self._open = text, words = self._rest.of(event.text, event.words)
@@ -247,10 +258,13 @@ class ListenV2:
         )
 
     def _configure(self, values: Mapping[str, Any]) -> Reconfigure:
-        before = self._options
-        for waiting in self._pending:
-            before = before if waiting is None else before.configured(waiting)
+        waiting = [change for change in self._pending if change is not None]
         try:
+            if len(waiting) == MOST_PENDING:
+                raise refuse(f"{MOST_PENDING} changes before this one are not answered yet: wait for that")
+            before = self._options
+            for change in waiting:
+                before = before.configured(change)
             after = before.configured(values)
         except WavelaneError:
             self._pending.append(None)

@@ -68,6 +68,7 @@ def mutated(draw: st.DrawFn) -> str:
 def test_any_message(kind: Any, messages: list[str | bytes]) -> None:
     adapter = kind(Handshake(headers={}, query=(("model", "flux-general-multi"),)), Request())
     kinds = set()
+    ended = False
     for message in messages:
         try:
             commands = adapter.receive(message)
@@ -76,7 +77,8 @@ def test_any_message(kind: Any, messages: list[str | bytes]) -> None:
             (answer,) = adapter.send(Failed(code=error.code, message=error.message, fatal=False))
             kinds.add(json.loads(answer)["type"])
             continue
-        assert commands
+        assert commands or ended
+        ended = ended or commands[-1:] == [End()]
         assert all(isinstance(command, COMMANDS) for command in commands)
         for command in commands:
             if isinstance(command, Reconfigure):

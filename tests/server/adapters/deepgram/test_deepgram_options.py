@@ -10,12 +10,15 @@ from urllib.parse import parse_qsl
 import pytest
 
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.events import Failed
 from wavelane.session.options import parse_options
+from wavelane_server.adapters.base import Configured
 from wavelane_server.adapters.deepgram import LISTEN_V1
 from wavelane_server.adapters.deepgram.options import LIVE, live_options, recorded_options
 from wavelane_server.adapters.deepgram.query import Query, Use
-from wavelane_server.adapters.deepgram.request import rejection
+from wavelane_server.adapters.deepgram.request import Request, rejection
 from wavelane_server.adapters.deepgram.turn_options import TURNS, Thresholds, turn_options
+from wavelane_server.adapters.deepgram.turns import MOST_PENDING, ListenV2
 from wavelane_server.adapters.handshake import Handshake
 
 RAW = "model=nova-3&encoding=linear16&sample_rate=16000&"
@@ -216,6 +219,20 @@ def test_keys(handshake: Handshake, key: str | None) -> None:
     assert LISTEN_V1.key(handshake) == key
     chosen = LISTEN_V1.subprotocol(handshake)
     assert chosen == (handshake.subprotocols[0] if handshake.subprotocols else None)
+
+
+def test_changes_that_wait_for_their_answer_are_few() -> None:
+    adapter = ListenV2(Handshake(headers={}, query=(("model", "flux-general-en"),)), Request())
+    change = '{"type": "Configure", "numerals": true}'
+    for _ in range(MOST_PENDING):
+        adapter.receive(change)
+    with pytest.raises(WavelaneError, match="16 changes before this one are not answered") as refused:
+        adapter.receive(change)
+    told = [Configured(config=parse_options({}))] * MOST_PENDING
+    told += [Failed(code=refused.value.code, message=refused.value.message, fatal=False)]
+    kinds = [json.loads(message)["type"] for event in told for message in adapter.send(event)]
+    assert kinds == ["ConfigureSuccess"] * MOST_PENDING + ["ConfigureFailure"]
+    assert adapter.receive(change)
 
 
 def test_refusals_have_the_vendors_shape() -> None:
