@@ -179,6 +179,7 @@ BAD_FORMS: dict[str, tuple[dict[str, str], int, str, str]] = {
     "unknown language": ({"language": "tlh"}, 400, "invalid_config", "not 'tlh'"),
     "lookahead that the model lacks": ({"lookahead": "5"}, 400, "invalid_config", "was trained for"),
     "lookahead that is no number": ({"lookahead": "soon"}, 400, "invalid_config", "lookahead: "),
+    "lookahead of too many digits": ({"lookahead": "9" * 5_000}, 400, "invalid_config", "lookahead: "),
     "text that is no JSON": ({"text": "itn"}, 400, "invalid_config", "text is a JSON object like"),
     "text that is no object": ({"text": "5"}, 400, "invalid_config", "text: "),
     "unknown detector": ({"vad": "ears"}, 400, "invalid_config", "vad.kind: "),

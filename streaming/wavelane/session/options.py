@@ -4,7 +4,7 @@ import itertools
 import reprlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.errors import ErrorCode, WavelaneError
@@ -135,7 +135,7 @@ class SessionOptions(_Options):
     """Language model by name, one of those that the server has, or ``off``. None: the model's default."""
     lm_weight: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
     """Scale of the language model's scores. None: the one that suits it."""
-    hotwords: Annotated[tuple[HotwordOption, ...], Field(max_length=100_000), FailFast()] = ()
+    hotwords: Annotated[tuple[HotwordOption, ...], Field(max_length=100_000, fail_fast=True)] = ()
     """Phrases to favour: names, places, products. At most as many as the server allows (setting lm.max_hotwords)."""
     grammar: Annotated[str, Field(min_length=1)] | None = None
     """What may be said, and what it means: a grammar in JSGF (text that begins with ``#JSGF``), or the name of one that

@@ -66,7 +66,9 @@ def _listed(value: object) -> object:
     return value
 
 
-Texts = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], BeforeValidator(_listed)]
+Texts = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=200)]], Field(fail_fast=True), BeforeValidator(_listed)
+]
 
 
 class Parameters(BaseModel):

@@ -73,7 +73,7 @@ def describe(error: ValidationError, root: str) -> RequestError:
         root: path of what was validated.
     """
     fault = error.errors(include_url=False)[0]
-    param = ".".join((root, *_path(fault["loc"], fault.get("ctx", {}))))
+    param = ".".join((root, *_path(fault["loc"], fault.get("ctx", {}))))[:200]
     value = _shown(fault["input"])
     match fault["type"]:
         case "extra_forbidden":

@@ -63,9 +63,9 @@ class Transcription(_Fields):
 
     model: str | None = None
     language: str | None = None
-    languages: Annotated[list[str], Field(min_length=1)] | None = None
+    languages: Annotated[list[str], Field(min_length=1, fail_fast=True)] | None = None
     prompt: str | None = None
-    keywords: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = None
+    keywords: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(fail_fast=True)] | None = None
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
@@ -97,6 +97,7 @@ class SemanticVad(_Fields):
     interrupt_response: bool | None = None
 
 
+Include = Annotated[list[Literal["item.input_audio_transcription.logprobs"]], Field(fail_fast=True)]
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
@@ -120,7 +121,7 @@ class SessionFields(_Fields):
 
     type: Literal["transcription"] | None = None
     audio: Audio = Audio()
-    include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
+    include: Include | None = None
 
 
 class BetaFields(_Fields):
@@ -130,8 +131,8 @@ class BetaFields(_Fields):
     input_audio_transcription: Transcription | None = None
     input_audio_noise_reduction: NoiseReduction | None = None
     turn_detection: TurnDetection | None = None
-    include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
-    modalities: list[Literal["text", "audio"]] | None = None
+    include: Include | None = None
+    modalities: Annotated[list[Literal["text", "audio"]], Field(fail_fast=True)] | None = None
 
     def modern(self) -> SessionFields:
         """The same in the shape of today; only what was set."""

@@ -147,8 +147,9 @@ class RealtimeAdapter:
         else:
             command = Configure(state.values(), afresh=True, progress=state.idle_timeout_ms is not None)
         self._waiting.append((event_id, "transcription_session.updated" if beta else "session.updated", state))
+        # What follows counts only if that is accepted; a session that is refused is no longer the one before either.
+        self._opened = self._heard
         yield command
-        # What follows counts only if that was accepted.
         self._state = state
         self._opened = True
 
@@ -168,7 +169,7 @@ class RealtimeAdapter:
         """A client that did not say what it wants gets the defaults."""
         if not self._opened:
             self._waiting.append((None, None, self._state))
-            yield Configure(self._state.values())
+            yield Configure(self._state.values(), afresh=True, progress=self._state.idle_timeout_ms is not None)
             self._opened = True
 
     def _commit(self) -> Iterator[Command]:

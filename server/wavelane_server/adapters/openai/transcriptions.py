@@ -187,7 +187,7 @@ def _own(text: Mapping[str, str]) -> dict[str, Any]:
     """Fields that OpenAI does not have."""
     values: dict[str, Any] = {}
     if lookahead := text.get("lookahead"):
-        values["lookahead"] = int(lookahead) if lookahead.isascii() and lookahead.isdigit() else lookahead
+        values["lookahead"] = lookahead
     if kind := text.get("vad"):
         values["vad"] = {"kind": kind}
     if style := text.get("text"):

@@ -112,6 +112,32 @@ def test_a_refused_update_changes_nothing() -> None:
     assert second == Audio(bytes(4800))
 
 
+def test_audio_after_a_refused_update_opens_the_session_anew_as_it_was() -> None:
+    """The one before was closed for the update, whose own could not be opened."""
+    adapter = RealtimeAdapter("x")
+    (first,) = commands(
+        adapter, type="session.update", session={"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+    )
+    refused = adapter.receive(
+        json.dumps(
+            {"type": "session.update", "session": {"audio": {"input": {"noise_reduction": {"type": "far_field"}}}}}
+        )
+    )
+    assert next(refused).values["audio"] == {"noise_suppression": "high"}
+    del refused
+    again, audio = append(adapter, 800)
+    assert again == first
+    assert audio == Audio(bytes(800))
+    assert append(adapter, 800) == [audio]
+
+
+@pytest.mark.parametrize("fields", [{"keywords": [1] * 100_000}, {"keywords": [""] * 100_000}, {"x" * 1_000: 1}])
+def test_the_error_for_a_huge_update_is_a_sentence(fields: dict[str, Any]) -> None:
+    update = {"type": "session.update", "session": {"audio": {"input": {"transcription": fields}}}}
+    (reply,) = commands(RealtimeAdapter("x"), **update)
+    assert len(reply.message) < 1_000
+
+
 def test_before_audio_an_update_may_change_anything_and_after_it_what_can() -> None:
     adapter = RealtimeAdapter("x")
     for form in ("audio/pcmu", "audio/pcma"):
