@@ -150,7 +150,9 @@ class AssemblyAIAdapter:
             )
         parameters = self._parameters.updated(effective)
         before = self._parameters.mutable()
-        if changes := {name: value for name, value in parameters.mutable().items() if value != before.get(name)}:
+        # A language that is taken back is none.
+        after = {"language": None, **parameters.mutable()}
+        if changes := {name: value for name, value in after.items() if value != before.get(name)}:
             yield Reconfigure(changes)
         self._parameters = parameters
         for name in warned:

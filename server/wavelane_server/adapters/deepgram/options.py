@@ -150,6 +150,7 @@ def _options(query: Query, values: dict[str, Any], **rest: Any) -> Options:
         **model(query.text("model")),
         "channels": channels,
         "channel": "separate" if separate else "mix",
+        "words": True,
         "hotwords": [*({"phrase": text} for text in query.texts("keyterm")), *map(_keyword, query.texts("keywords"))],
         "text": text_options(features, replace),
     }

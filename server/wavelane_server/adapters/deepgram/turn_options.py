@@ -91,6 +91,8 @@ class TurnOptions:
             **self.audio,
             **self.changes(),
             "channel": "mix",
+            "partials": True,
+            "words": True,
             **({"language": languages[0] if len(languages) == 1 else "auto"} if languages else {}),
         }
 

@@ -18,7 +18,7 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE, Closed, Failed, Final, Partial, Word
 from wavelane_server.adapters.base import Audio, Command, Configure, End, Fail, Outgoing, Rejection
 
-OPTIONS: Mapping[str, object] = {"encoding": "float32", "sample_rate": 16_000, "channels": 1}
+OPTIONS: Mapping[str, object] = {"encoding": "float32", "sample_rate": 16_000, "channels": 1, "words": True}
 """Of every session: the protocol has none of its own."""
 
 LEAST_PROBABILITY = 1e-6

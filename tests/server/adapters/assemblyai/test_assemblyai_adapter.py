@@ -183,6 +183,9 @@ def test_an_update_changes_what_can() -> None:
     with pytest.raises(WavelaneError, match=r"vad_threshold: cannot change"):
         list(mine.receive(json.dumps({"type": "UpdateConfiguration", "vad_threshold": 0.1})))
     assert list(mine.receive(json.dumps({"type": "UpdateConfiguration", **values}))) == []
+    assert list(mine.receive('{"type": "UpdateConfiguration", "language_codes": []}')) == [
+        Reconfigure({"language": None})
+    ]
     (command,) = mine.receive(json.dumps({"type": "UpdateConfiguration", "continuous_partials": False}))
     assert isinstance(command, Reply)
     assert "continuous_partials has no effect" in command.message
