@@ -109,13 +109,17 @@ def _small_change(words: Cursor, at: int, names: tuple[str, ...]) -> tuple[int, 
     value, end = change
     if words.at(end) in names:
         return value, end + 1
-    alone = not joined and value >= 10 and words.at(end) not in _AFTER_NUMBER and "cents" in names
+    behind = words.at(end)
+    alone = not joined and value >= 10 and behind not in _AFTER_NUMBER and behind not in UNITS and "cents" in names
     return (value, end) if alone else None
 
 
 _AFTER_NUMBER = {
-    "hundred", "thousand", "million", "billion", "percent", "dollars", "dollar", "point", "people", "times",
+    "hundred", "thousand", "million", "billion", "percent", "per", "dollars", "dollar", "point", "people", "times",
+    "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month", "months",
+    "year", "years", "inch", "inches", "foot", "feet", "yards", "mile", "miles", "ounces", "degrees", "square", "cubic",
 }  # fmt: skip
+"""What a number before it counts: "five dollars twenty years ago" is no $5.20."""
 
 
 def _percent(words: Cursor, amount: Number) -> Span | None:
