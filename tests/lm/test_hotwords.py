@@ -100,3 +100,13 @@ def test_thousands_of_phrases_stay_small() -> None:
     built = graph(*phrases)
     assert built.nbytes < 2_000_000
     assert built.score(spell(words[77])) > 0
+
+
+def test_different_boosts_do_not_make_a_graph_larger_than_its_phrases() -> None:
+    openers = [f"▁{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    pieces = (*openers, "▁", *"abcdefghijklmnopqrstuvwxyz")
+    words = ["".join(letters) for letters in itertools.product("abcd", repeat=4)]
+    phrases = [(word, 0.04 * (place + 1) / len(words)) for place, word in enumerate(words)]
+    same = build_hotwords([(word, 0.04) for word in words], Speller(pieces), pieces)
+    different = build_hotwords(phrases, Speller(pieces), pieces)
+    assert different.arcs < same.arcs + 20 * len(pieces)

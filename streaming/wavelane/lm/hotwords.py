@@ -23,6 +23,8 @@ _SPELLINGS = 3
 """Ways to spell a word where it is not known for certain how the tokenizer does it."""
 _STEP = 0.25
 """What a phrase keeps is rounded down to multiples of this, which bounds how many different amounts a graph has."""
+_SMALL_STEP = _STEP / 16
+"""The same of what is less than that."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,8 @@ def _insert(nodes: list[_Node], spelling: Spelling, share: float, total: float) 
             nodes.append(_Node())
         at = child
         nodes[at].share = max(nodes[at].share, share * place)
-    nodes[at].due = max(nodes[at].due, total if total < _STEP else total // _STEP * _STEP)
+    step = _STEP if total >= _STEP else _SMALL_STEP
+    nodes[at].due = max(nodes[at].due, total // step * step)
 
 
 def _breadth_first(nodes: list[_Node]) -> Iterator[tuple[_Node, int, int]]:
