@@ -189,9 +189,22 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         pause = 0.0
         while not self._stopping:
-            await self._spawn(child)
+            try:
+                await self._spawn(child)
+            except OSError as error:
+                if not self._up:
+                    raise WavelaneError(
+                        ErrorCode.INTERNAL, f"the process {child.name} cannot be started: {error.strerror}"
+                    ) from None
+                # Out of memory or of descriptors, which may be what its predecessor died of.
+                pause = _longer(pause)
+                self._log.error("process not started", process=child.name, reason=error.strerror, again_in_s=pause)
+                await asyncio.sleep(pause)
+                continue
             assert child.channel is not None
             assert child.process is not None
+            if self._stopping:
+                child.kill()  # it came too late for those who end all others
             log = self._log.bind(process=child.name, pid=child.process.pid)
             log.info("process started")
             async for line in child.channel.hear():
@@ -209,7 +222,7 @@ class Supervisor:
                 )
             self._restarts[child.name] += 1
             lived = loop.time() - child.started_at
-            pause = 0.0 if lived > SHORT_LIFE_S else min(LONGEST_PAUSE_S, max(0.1, 2 * pause))
+            pause = 0.0 if lived > SHORT_LIFE_S else _longer(pause)
             log.error("process died", status=status, reason=child.failure, again_in_s=pause)
             await asyncio.sleep(pause)
 
@@ -278,8 +291,10 @@ class Supervisor:
     async def _answer(self, asker: Child, number: int) -> None:
         """Collect the metrics of all processes for one of them."""
         reports = {child.name: self._ask(child) for child in self._children if child.channel is not None}
-        await asyncio.wait(reports.values(), timeout=REPORT_S)
+        _, late = await asyncio.wait(reports.values(), timeout=REPORT_S)
         told = {name: report.result() for name, report in reports.items() if report.done()}
+        for report in late:
+            report.cancel()
         told["supervisor"] = [
             {
                 "name": "wavelane_process_restarts",
@@ -300,3 +315,7 @@ class Supervisor:
         report.add_done_callback(lambda _: self._reports.pop(number, None))
         child.say(Word.REPORT, id=number)
         return report
+
+
+def _longer(pause: float) -> float:
+    return min(LONGEST_PAUSE_S, max(0.1, 2 * pause))
