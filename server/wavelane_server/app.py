@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -108,6 +108,11 @@ async def _missing(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": {"code": code, "message": f"{request.url.path}: {detail}"}}, status, headers)
 
 
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client left before its body was there: nobody hears this, and nothing is wrong here."""
+    return Response(status_code=499)
+
+
 def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> Starlette:
     """The application over one recogniser; ``scrape`` gives what ``/metrics`` answers."""
     page = Path(str(files("wavelane_server") / "web"))
@@ -145,7 +150,7 @@ def make_app(recognizer: Recognizer, scrape: Callable[[], Awaitable[bytes]]) -> 
     app = Starlette(
         routes=routes,
         middleware=middleware,
-        exception_handlers={WavelaneError: _refused, HTTPException: _missing},
+        exception_handlers={WavelaneError: _refused, HTTPException: _missing, ClientDisconnect: _gone},
     )
     app.state.recognizer = recognizer
     app.state.scrape = scrape

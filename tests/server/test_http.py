@@ -277,6 +277,19 @@ async def test_an_upload_that_stalls(service: Service) -> None:
     writer.close()
 
 
+async def test_a_client_that_leaves_amid_its_upload_is_no_fault(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
+    writer.write(b"POST /v1/listen HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nRIFF")
+    await asyncio.sleep(0.1)
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        while service._http.server_state.tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert not caplog.records
+
+
 async def test_a_client_that_leaves(service: Service, speech: bytes) -> None:
     """Its lane is free long before its file would have been recognised."""
     body = as_wav(speech[:60_000] * 3)

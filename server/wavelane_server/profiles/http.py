@@ -1,5 +1,6 @@
 """``/v1/profiles/{key}``: store, export and erase a user's vocabulary."""
 
+import asyncio
 import json
 
 from starlette.requests import Request
@@ -24,11 +25,20 @@ async def get_profile(request: Request) -> Response:
 async def put_profile(request: Request) -> Response:
     """Store a vocabulary, with consent, in place of what was there."""
     store = _store(request)
+    limit = request.app.state.recognizer.config.limits.idle_timeout_s
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BYTES:
-            raise WavelaneError(ErrorCode.MESSAGE_TOO_BIG, f"a profile has at most {MOST_BYTES} bytes; send less")
+    try:
+        async with asyncio.timeout(limit):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise WavelaneError(
+                        ErrorCode.MESSAGE_TOO_BIG, f"a profile has at most {MOST_BYTES} bytes; send less"
+                    )
+    except TimeoutError:
+        raise WavelaneError(
+            ErrorCode.IDLE_TIMEOUT, f"the body did not come within {limit:g} s (setting limits.idle_timeout_s)"
+        ) from None
     try:
         values = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:
