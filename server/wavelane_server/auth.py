@@ -24,7 +24,7 @@ class Keys:
         if config.keys_file is None:
             return
         try:
-            lines = [line.strip() for line in config.keys_file.read_text("utf-8").splitlines()]
+            lines = [line.strip() for line in config.keys_file.read_text("utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise WavelaneError(
                 ErrorCode.INVALID_CONFIG, f"the API keys cannot be read (setting auth.keys_file): {error}"

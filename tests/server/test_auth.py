@@ -109,3 +109,8 @@ async def test_a_key_with_odd_characters_is_only_wrong(tmp_path: Path) -> None:
         with pytest.raises(WavelaneError) as refused:
             Keys(AuthConfig(keys_file=tmp_path / "keys")).check(key)
         assert refused.value.code is ErrorCode.UNAUTHENTICATED
+
+
+async def test_a_file_as_windows_editors_write_it(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(f"{KEY}\r\n".encode("utf-8-sig"))
+    Keys(AuthConfig(keys_file=tmp_path / "keys")).check(KEY)

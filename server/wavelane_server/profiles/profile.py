@@ -127,7 +127,7 @@ def merged(values: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
     """Options as a client gave them, with a vocabulary's behind them: the client's own come first."""
     merged: dict[str, Any] = dict(values)
     hotwords = values.get("hotwords") or ()
-    if isinstance(hotwords, Sequence) and vocabulary.hotwords:
+    if isinstance(hotwords, Sequence) and not isinstance(hotwords, str) and vocabulary.hotwords:
         known = {same(_phrase(word)) for word in hotwords}
         more = [word.model_dump() for word in vocabulary.hotwords if same(word.phrase) not in known]
         merged["hotwords"] = [*hotwords, *more]

@@ -180,6 +180,8 @@ def test_merged_options_are_valid_and_the_clients_come_first(
     vocabulary = parse_vocabulary(
         {"consent": True, "hotwords": theirs, "replace": {"jon": "John", "Mary Anne": "Marianne"}}
     )
+    # What is no list is left as it is, to be refused.
+    assert merged({"hotwords": "jon", "text": {}}, vocabulary)["hotwords"] == "jon"
     values = merged({"hotwords": mine, "text": {"itn": True, "replace": own}}, vocabulary)
     options = parse_options(json.loads(json.dumps(values)))
     assert [word.phrase for word in options.hotwords][: len(mine)] == mine
