@@ -46,6 +46,9 @@ _NAMED_BYTES = 65_536
 MOST_PHRASES = 100_000
 """Phrases that are looked at."""
 
+MOST_CONFIG_BYTES = 1_048_576
+"""Largest configuration of a whole recording, whose request may be as large as a recording: it is read at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
@@ -149,6 +152,19 @@ def renamed(message: str, names: Mapping[str, str]) -> str:
     """
     ours = "|".join(map(re.escape, names))
     return re.sub(rf"(?:^|(?<=; ))({ours})(?=[:.] ?)", lambda match: names[match[1]], message)
+
+
+def check_size(config: Any) -> None:
+    """Refuse a configuration that would take long to read.
+
+    Raises:
+        WavelaneError: MESSAGE_TOO_BIG.
+    """
+    if (size := config.ByteSize()) > MOST_CONFIG_BYTES:
+        raise WavelaneError(
+            ErrorCode.MESSAGE_TOO_BIG,
+            f"a configuration of {size} bytes is larger than the limit of {MOST_CONFIG_BYTES}: send fewer phrases",
+        )
 
 
 def check_known(message: Any, table: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from wavelane_server.adapters.google.messages import (
     whole_seconds,
 )
 from wavelane_server.adapters.google.options import GoogleAsked, recognition
-from wavelane_server.adapters.recognition import Host, check_known
+from wavelane_server.adapters.recognition import Host, check_known, check_size
 from wavelane_server.transcript_formats import Transcript
 
 __all__ = ["answer", "ask", "rejection"]
@@ -24,7 +24,7 @@ def ask(data: bytes, host: Host) -> tuple[GoogleAsked, bytes]:
 
     Raises:
         google.protobuf.message.DecodeError: the bytes are no request.
-        WavelaneError: INVALID_CONFIG, or INVALID_AUDIO where there is no audio.
+        WavelaneError: INVALID_CONFIG or MESSAGE_TOO_BIG, or INVALID_AUDIO where there is no audio.
     """
     request = RecognizeRequest.FromString(data)
     source = request.audio.WhichOneof("audio_source")
@@ -35,6 +35,7 @@ def ask(data: bytes, host: Host) -> tuple[GoogleAsked, bytes]:
     content: bytes = request.audio.content
     if not content:
         raise WavelaneError(ErrorCode.INVALID_AUDIO, "RecognitionAudio not set.")
+    check_size(request.config)
     asked = recognition(request.config, host, head=content[:4])
     check_known(request, {"config": None, "audio": None})
     asked.values["partials"] = False

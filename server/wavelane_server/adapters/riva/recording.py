@@ -4,7 +4,7 @@ from typing import Any
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.spec import ModelSpec
-from wavelane_server.adapters.recognition import Host, check_known
+from wavelane_server.adapters.recognition import Host, check_known, check_size
 from wavelane_server.adapters.riva.adapter import rejection
 from wavelane_server.adapters.riva.messages import (
     RecognizeRequest,
@@ -27,11 +27,12 @@ def ask(data: bytes, host: Host) -> tuple[RivaAsked, bytes]:
 
     Raises:
         google.protobuf.message.DecodeError: the bytes are no request.
-        WavelaneError: INVALID_CONFIG, or INVALID_AUDIO where there is no audio.
+        WavelaneError: INVALID_CONFIG or MESSAGE_TOO_BIG, or INVALID_AUDIO where there is no audio.
     """
     request = RecognizeRequest.FromString(data)
     if not request.audio:
         raise WavelaneError(ErrorCode.INVALID_AUDIO, "Error: the request has no audio")
+    check_size(request.config)
     asked = recognition(request.config, host, head=request.audio[:4])
     check_known(request, {"config": None, "audio": None, "id": None})
     asked.values["partials"] = False
