@@ -333,3 +333,14 @@ def test_more_graphs_than_a_search_takes_are_refused() -> None:
     )
     with pytest.raises(ValueError, match="8 graphs, not 9"):
         FusionHandle(Fusion((FusionPart(graph, 1.0, "piece"),) * 9), Pieces(VOCABULARY))
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("place", [0, 5, 19])
+def test_a_frame_with_a_score_that_is_no_number_is_left_out(beam: int, wrong: float, place: int) -> None:
+    scores = scores_of(7, 9, 20)
+    found = [[token.id for token in run(Search(Decoding(beam=beam), 20, 19), scores[[0, 1, 3, 4]])[-1].tokens]]
+    scores[2, place] = wrong
+    found.append([token.id for token in run(Search(Decoding(beam=beam), 20, 19), scores[:5])[-1].tokens])
+    assert found[0] == found[1]

@@ -57,9 +57,14 @@ WAVELANE_WIDE inline float peak(const float* scores, int count) {
   return result;
 }
 
+// No number if any of the scores is none, or they have no greatest.
 WAVELANE_WIDE inline float sum_of_exponentials(const float* scores, int count, float peak) {
   Floats sums{};
-  for (int i = 0; i < count; i += kBlock) sums += exponential(load(scores + i, count - i) - peak);
+  for (int i = 0; i < count; i += kBlock) {
+    const Floats x = load(scores + i, count - i) - peak;
+    const Ints number = x == x;
+    sums += number ? exponential(x) : x;
+  }
   float total = 0;
   for (int j = 0; j < kBlock; ++j) total += sums[j];
   return total;
