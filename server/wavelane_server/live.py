@@ -34,6 +34,10 @@ OFF_LOOP_BYTES = 16_384
 OFF_LOOP_CONTAINER_BYTES = 2_048
 """The same for containers, whose bytes hold more audio."""
 
+SPARE_CHUNKS = 32
+"""Chunks of a lane that may wait beyond twice what limits.backpressure_ms of audio has: a client that flushes behind
+every few samples has a whole window for each, and next to no audio."""
+
 
 class LiveSession:
     """A session that holds its lanes. Frees them when it closes, whichever way.
@@ -71,6 +75,10 @@ class LiveSession:
         self._personal = personal or Personal(self._engine.spec)
         self._waiting: list[deque[Chunk]] = [deque() for _ in slots]
         self._in_flight = [0] * len(slots)
+        self._chunks = 0
+        """Chunks that wait or are with the engine."""
+        honest = self._limits.backpressure_ms * self._rate // (1000 * self._engine.spec.frame_samples)
+        self._most_chunks = len(slots) * (SPARE_CHUNKS + 2 * honest)
         self._frame_s = self._engine.spec.features.hop / self._rate
         self._off_loop_bytes = OFF_LOOP_CONTAINER_BYTES if session.options.encoding == "container" else OFF_LOOP_BYTES
         # A container's bytes may hold more audio than is decoded at once.
@@ -232,12 +240,12 @@ class LiveSession:
     @property
     def _congested(self) -> bool:
         """The engine works on more of this session than the limit, so that more audio would only wait."""
-        return (
-            not self._closed
-            and self._session.backlog_ms > self._limits.backpressure_ms
-            and self._awaiting
-            and (self._session.more or not self._session.ended)
-        )
+        return not self._closed and self._full and self._awaiting and (self._session.more or not self._session.ended)
+
+    @property
+    def _full(self) -> bool:
+        """More waits than should."""
+        return self._session.backlog_ms > self._limits.backpressure_ms or self._chunks > self._most_chunks
 
     @property
     def _awaiting(self) -> bool:
@@ -304,6 +312,7 @@ class LiveSession:
             self._guard(self._session.receive_error, outcome)
         else:
             self._in_flight[lane] -= 1
+            self._chunks -= 1
             self._guard(self._session.receive_result, outcome)
 
     async def _off_loop(self, call: Callable[..., object], *arguments: object) -> None:
@@ -354,7 +363,7 @@ class LiveSession:
             return
         if self.report_progress:
             self._tell_progress()
-        if self._session.backlog_ms <= self._limits.backpressure_ms or not self._awaiting:
+        if not (self._full and self._awaiting):
             self._wake()
 
     def _tell_progress(self) -> None:
@@ -369,6 +378,7 @@ class LiveSession:
             self._recognizer.judges.submit(self._streams[work.lane], work)
         while (chunk := self._session.next_chunk()) is not None:
             self._waiting[chunk.lane].append(chunk)
+            self._chunks += 1
         try:
             for lane, waiting in enumerate(self._waiting):
                 while waiting and self._fits(lane, waiting[0]):

@@ -71,3 +71,23 @@ async def test_a_grammar_is_read_off_the_event_loop(monkeypatch: pytest.MonkeyPa
     live.close()
     await leaving
     assert not len(outbox)
+
+
+async def test_flushes_behind_next_to_no_audio_wait_for_the_engine() -> None:
+    """Each makes whole windows of a stream, however little audio is in it."""
+    engine: Any = IdleEngine()
+    recognizer = Recognizer(Config(), Metrics())
+    engine.submit, engine.backlog = lambda slot, chunk: None, lambda slot: 0.0
+    recognizer.attach(LocalEngine(engine))
+    live = await recognizer.open({"vad": {"kind": "off"}}, Outbox(64))
+    taken = 0
+    while live.takes_audio(2) and taken < 1_000:
+        live.take_audio(b"\1\0")
+        live.flush()
+        taken += 1
+    assert 5 < taken < 100
+    waiting = asyncio.create_task(live.writable())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    live.close()
+    await waiting
