@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from wavelane.errors import WavelaneError
 from wavelane.lm.arpa import read_arpa, write_arpa
@@ -282,3 +283,17 @@ def test_models_that_nemo_trained_over_pieces_are_read() -> None:
     assert graph.score([1, 2]) == pytest.approx(
         float(written.sentence_scores([[chr(101), chr(102)]])[0].sum()), abs=1e-4
     )
+
+
+@pytest.mark.parametrize(("counts", "children"), [("[]", [1, 1, 0]), ("[3, 2]", [4_000_000_000, 4_000_000_000, 2])])
+def test_a_compact_file_that_promises_what_it_has_not(tmp_path: Path, counts: str, children: list[int]) -> None:
+    tensors = {
+        "words": np.frombuffer(b"<s>\n</s>\n<unk>", np.uint8),
+        "word": np.array([0, 1], np.uint16),
+        "children": np.array(children, np.uint32),
+        "log_prob": np.zeros(5, np.float32),
+        "backoff": np.zeros(3, np.float32),
+    }
+    save_file(tensors, tmp_path / "lm", metadata={"format": "wavelane-ngram-1", "counts": counts})
+    with pytest.raises(WavelaneError, match="is corrupt"):
+        read_compact(tmp_path / "lm")

@@ -107,7 +107,7 @@ def read_compact(path: Path) -> NgramModel:
                 raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         return _from_tensors(json.loads(metadata["counts"]), tensors)
-    except (ValueError, KeyError, TypeError, SafetensorError, UnicodeDecodeError) as error:
+    except (ValueError, LookupError, TypeError, SafetensorError) as error:
         raise WavelaneError(
             ErrorCode.MODEL_UNSUPPORTED,
             f"The language model {path} is corrupt or of another release ({error}): convert it again with "
@@ -126,6 +126,9 @@ def _from_tensors(counts: list[int], tensors: dict[str, Any]) -> NgramModel:
     for name, (length, wanted) in lengths.items():
         if length != wanted:
             raise ValueError(f"{name} has {length} entries, not {wanted}")
+    # Before so many parents are made: the file says what memory they take.
+    if int(children.sum()) != total - unigrams:
+        raise ValueError("its n-grams do not hang together")
     parent = np.concatenate([np.full(unigrams, -1), np.repeat(np.arange(contexts), children)])
     if min(counts) < 1 or len(parent) != total or (total > unigrams and lasts.max() >= unigrams):
         raise ValueError("its n-grams do not hang together")
