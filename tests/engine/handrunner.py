@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from engineharness import Recorder, until
 
 from wavelane.engine import EngineConfig, Slot
-from wavelane.engine.base import Outcome
+from wavelane.engine.base import Outcome, Preparation
 from wavelane.engine.batching import Batch
+from wavelane.engine.governor import Governor
 from wavelane.engine.scheduler import Scheduler
 from wavelane.work import StepResult
 
@@ -55,9 +56,18 @@ class HandRunner:
 
 
 @contextmanager
-def scheduling(runner: HandRunner, recorder: Recorder, workers: int = 1, **settings: object) -> Iterator[Scheduler]:
+def scheduling(
+    runner: HandRunner,
+    recorder: Recorder,
+    workers: int = 1,
+    preparation: Preparation | None = None,
+    governor: Governor | None = None,
+    **settings: object,
+) -> Iterator[Scheduler]:
     config = EngineConfig.model_validate(settings)
-    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder, workers)
+    scheduler = Scheduler(
+        runner, config, 0.01, recorder.sink, recorder, workers, governor=governor, preparation=preparation
+    )
     scheduler.start()
     try:
         yield scheduler

@@ -14,8 +14,9 @@ from wavelane.decode.transducer_search import TorchNetworks, TransducerSearch, a
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.runner import Runner
+from wavelane.engine.searching import Searches
 from wavelane.engine.slots import Slot
-from wavelane.errors import WavelaneError
+from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.fusion import Fusion, FusionPart
 from wavelane.lm.graph import BackoffGraph
 from wavelane.model.base import LoadedModel
@@ -170,6 +171,50 @@ def test_what_a_session_adds_changes_what_is_heard(model: tuple[LoadedModel, str
     most = max(set(said), key=said.count)
     assert most not in heard(-30.0, most)
     assert len(asked) == 2, "what is added is made once for all streams that ask for it"
+
+
+def test_a_step_makes_nothing_that_was_prepared(model: tuple[LoadedModel, str]) -> None:
+    loaded, head = model
+    asked: list[FusionRequest] = []
+
+    def fusions(request: FusionRequest) -> Fusion:
+        asked.append(request)
+        if request.lm == "none":
+            raise WavelaneError(ErrorCode.INVALID_CONFIG, "there is none")
+        return favouring(0, 1.0)
+
+    added = LoadedModel(loaded.spec, loaded.front_end, loaded.encoder, loaded.decoders, fusions=fusions)
+    steps = Runner(added, head, 8)
+    assert steps.searches.missing(BEAM) == 0
+    few, many, wrong = (
+        Decoding(beam=1, fusion=FusionRequest(lm=lm, hotwords=hotwords))
+        for lm, hotwords in ((None, ()), (None, (("ab", 1.0), ("c d", 2.0))), ("none", ()))
+    )
+    assert (steps.searches.missing(few), steps.searches.missing(many)) == (1, 6)
+    steps.searches.prepare(many)
+    with pytest.raises(WavelaneError, match="there is none"):
+        steps.searches.prepare(wrong)
+    assert [steps.searches.missing(one) for one in (many, wrong, few)] == [0, 0, 1]
+    rows = tuple(
+        Pending(Slot(lane, 0), chunks(added.spec, noise(1, 1.0), 6, one)[0], 0, 0.0, 0.0, 0.0)
+        for lane, one in enumerate((many, wrong))
+    )
+    fine, failed = steps.collect(steps.launch(Batch(6, rows, 8)))
+    assert isinstance(fine, StepResult)
+    assert isinstance(failed, WavelaneError)
+    assert failed.message == "there is none"
+    assert len(asked) == 2
+
+
+def test_a_grammar_is_prepared_like_hotwords() -> None:
+    loaded = load_model(GOLDEN / "hybrid80.nemo")
+    letter = next(piece for piece in loaded.spec.vocabulary if piece.isalpha())
+    decoding = Decoding(beam=1, grammar=f"#JSGF V1.0; grammar g; public <g> = {letter};")
+    searches = Searches(loaded, "ctc")
+    assert searches.missing(decoding) > len(decoding.grammar or "")
+    searches.prepare(decoding)
+    assert searches.missing(decoding) == 0
+    assert Searches(loaded, "rnnt").missing(decoding) == 0, "there is no search that could begin"
 
 
 @pytest.mark.parametrize("kind", ["torch", NATIVE])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from wavelane.engine.batching import Batch
 from wavelane.engine.slots import Slot
 from wavelane.errors import WavelaneError
-from wavelane.work import StepResult
+from wavelane.work import Decoding, StepResult
 
 Outcome = StepResult | WavelaneError
 """What a step gave for one row."""
@@ -67,3 +67,24 @@ class StepRunner(Protocol):
 
     def collect(self, handle: Any) -> list[Outcome]:
         """Wait for a step; one outcome for each row of its batch, in order."""
+
+
+class Preparation(Protocol):
+    """Makes what the search of a stream begins with, where that takes long. Several threads may call it."""
+
+    def missing(self, decoding: Decoding) -> int:
+        """About how much there is to make before a stream can begin; 0: nothing. Quick."""
+
+    def prepare(self, decoding: Decoding) -> None:
+        """Make it, and keep it for a while: a step makes what is missing. Raises what the step would raise."""
+
+
+class NoPreparation:
+    """Nothing takes long."""
+
+    def missing(self, decoding: Decoding) -> int:
+        """Nothing."""
+        return 0
+
+    def prepare(self, decoding: Decoding) -> None:
+        """Do nothing."""

@@ -38,7 +38,7 @@ class Engine:
     slot back. A fault of one lane (a step that raises, an output that is not finite) never reaches another one.
 
     A chunk with ``start`` resets its lane first, so a lane may hold one stream after the other, also of different
-    lookaheads.
+    lookaheads. A lane whose hotwords or grammar have to be made first waits until they are, and no other one does.
 
     Args:
         model: on the device and in the precision that ``config`` names.
@@ -96,6 +96,7 @@ class Engine:
             self._workers,
             lambda: torch.set_num_threads(self._threads),
             self._governor(),
+            self._runner.searches,
         )
 
     @property

@@ -1,10 +1,11 @@
-"""The queues of all lanes: what waits, what is ready, what runs. Plain bookkeeping under the scheduler's lock."""
+"""The queues of all lanes: what waits, is held, is ready, runs. Plain bookkeeping under the scheduler's lock."""
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from wavelane.engine.admission import admit, check_backlog
+from wavelane.engine.base import Preparation
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.governor import Governor
@@ -22,7 +23,7 @@ class Lane:
     load: LaneLoad
     """What it asks for."""
     queue: deque[tuple[Chunk, int, float]] = field(default_factory=deque)
-    """Chunks behind the one that is ready, with their order and time of submission."""
+    """Chunks behind the one that is ready or held, with their order and time of submission."""
     unanswered: int = 0
     """Feature frames of the chunks submitted and not yet answered."""
     running: bool = False
@@ -44,18 +45,24 @@ class Lanes:
         config: limits.
         frame_seconds: length of a feature frame (s).
         governor: told what lanes ask for.
+        preparation: knows which streams can begin at once.
     """
 
-    def __init__(self, config: EngineConfig, frame_seconds: float, governor: Governor) -> None:
+    def __init__(
+        self, config: EngineConfig, frame_seconds: float, governor: Governor, preparation: Preparation
+    ) -> None:
         self._config = config
         self._frame_seconds = frame_seconds
         self._governor = governor
+        self._preparation = preparation
         self._orders = 0
         self._lanes: dict[int, Lane] = {}
         self._ready: dict[int, Pending] = {}
+        self._held: dict[int, tuple[int, Pending]] = {}
+        """Chunks that are the first of their lane but not prepared, with what is missing."""
         self.pool = SlotPool(config.lanes)
         self.queued = 0
-        """Chunks that wait, ready or behind one that is."""
+        """Chunks that wait, ready, held or behind one that is."""
         self.running = 0
         """Chunks in a step."""
 
@@ -63,6 +70,17 @@ class Lanes:
     def ready(self) -> list[Pending]:
         """The first waiting chunk of every lane that has one."""
         return list(self._ready.values())
+
+    @property
+    def holding(self) -> bool:
+        """Chunks are held until they are prepared."""
+        return bool(self._held)
+
+    def next_held(self) -> Pending | None:
+        """The chunk to prepare next: the one that takes least, and of those the one that came first."""
+        if not self._held:
+            return None
+        return min(self._held.values(), key=lambda held: (held[0], held[1].order))[1]
 
     def open(self, lookahead: int | None, now: float) -> Slot:
         """A new lane; ``lookahead``: the longest that it allows. Raises OVERLOADED."""
@@ -103,10 +121,23 @@ class Lanes:
         lane.unanswered += chunk.frames
         self.queued += 1
         self._orders += 1
-        if slot.index in self._ready or lane.running:
+        if slot.index in self._ready or slot.index in self._held or lane.running:
             lane.queue.append((chunk, self._orders, now))
             return False
-        self._ready[slot.index] = self._pending(slot, chunk, self._orders, now, now)
+        return self._head(slot, chunk, self._orders, now, now)
+
+    def release(self, pending: Pending, now: float) -> bool:
+        """A held chunk is prepared, and ready from now on: the time before was not the engine's.
+
+        Returns:
+            Whether it was still there.
+        """
+        slot = pending.slot
+        # The very same one: it may have been dropped, and the slot be another tenant's.
+        if slot.index not in self._held or self._held[slot.index][1] is not pending:
+            return False
+        del self._held[slot.index]
+        self._ready[slot.index] = self._pending(slot, pending.chunk, pending.order, pending.submitted, now)
         return True
 
     def take(self, batch: Batch) -> None:
@@ -118,7 +149,7 @@ class Lanes:
         self.running += len(batch.rows)
 
     def answer(self, pending: Pending, failed: bool, now: float) -> bool:
-        """A running chunk is done, and the one behind it becomes ready; a failed lane's queue is dropped.
+        """A running chunk is done, and the one behind it becomes ready or is held; a failed lane's queue is dropped.
 
         Returns:
             Whether the outcome may be delivered.
@@ -132,7 +163,7 @@ class Lanes:
             self.fail(lane)
         if lane.queue:
             chunk, order, submitted = lane.queue.popleft()
-            self._ready[lane.slot.index] = self._pending(lane.slot, chunk, order, submitted, now)
+            self._head(lane.slot, chunk, order, submitted, now)
         if lane.closing:
             self._free(lane)
         return wanted
@@ -177,10 +208,11 @@ class Lanes:
                 self._free(lane)
 
     def _drop(self, lane: Lane) -> int:
-        head = self._ready.pop(lane.slot.index, None)
         chunks = [chunk for chunk, _, _ in lane.queue]
-        if head is not None:
-            chunks.append(head.chunk)
+        if (ready := self._ready.pop(lane.slot.index, None)) is not None:
+            chunks.append(ready.chunk)
+        if (held := self._held.pop(lane.slot.index, None)) is not None:
+            chunks.append(held[1].chunk)
         lane.queue.clear()
         lane.unanswered -= sum(chunk.frames for chunk in chunks)
         self.queued -= len(chunks)
@@ -189,6 +221,15 @@ class Lanes:
     def _free(self, lane: Lane) -> None:
         del self._lanes[lane.slot.index]
         self.pool.free(lane.slot)
+
+    def _head(self, slot: Slot, chunk: Chunk, order: int, submitted: float, now: float) -> bool:
+        """A chunk is the first of its lane; returns whether it is ready, and not held."""
+        pending = self._pending(slot, chunk, order, submitted, now)
+        if chunk.start and chunk.decoding is not None and (missing := self._preparation.missing(chunk.decoding)):
+            self._held[slot.index] = missing, pending
+            return False
+        self._ready[slot.index] = pending
+        return True
 
     def _pending(self, slot: Slot, chunk: Chunk, order: int, submitted: float, ready: float) -> Pending:
         length = 0.0 if chunk.last else chunk.frames * self._frame_seconds

@@ -77,7 +77,8 @@ class NativeRunner:
     ) -> None:
         self._spec = model.spec
         self._head = head
-        self._searches = Searches(model, head)
+        self.searches = Searches(model, head)
+        """Of the lanes that have one."""
         self._largest = largest
         self._slots = slots
         # Behind the lanes of streams, each worker has some to warm up and to measure with.
@@ -105,7 +106,7 @@ class NativeRunner:
         finished = Finished(
             batch, stepped.lengths, stepped.finite, stepped.counts, stepped.ids, frames, stepped.confidences
         )
-        if (wanted := self._searches.of(batch)) is not None:
+        if (wanted := self.searches.of(batch)) is not None:
             finished.found.update(self._search(wanted, finished, scratch))
         host[0] += perf_counter() - begin - (scratch.seconds_inside - before)
         return finished
@@ -158,7 +159,7 @@ class NativeRunner:
         """Advance the searches of a step that is done."""
         if self._head == "rnnt":
             chunk = stepped.batch.lookahead + 1
-            return self._searches.take_rnnt(
+            return self.searches.take_rnnt(
                 wanted,
                 lambda places, searches: NativeNetworks(
                     scratch, chunk, [wanted.rows[place] for place in places], searches
@@ -169,7 +170,7 @@ class NativeRunner:
         base, stride = scratch.scores()
         row_bytes = (stepped.batch.lookahead + 1) * stride * 4
         scores = [base + row * row_bytes for row in wanted.rows]
-        return self._searches.take_ctc(wanted, scores, stride, stepped.lengths, stepped.finite)
+        return self.searches.take_ctc(wanted, scores, stride, stepped.lengths, stepped.finite)
 
     def _thread(self) -> tuple[Scratch, int, list[float]]:
         """Working memory, first spare lane and host seconds of the calling thread."""

@@ -110,6 +110,8 @@ class Results:
             shared.last_step = done
             if shared.idle and (shared.lanes.queued or shared.stopping):
                 shared.work.notify()
+            if shared.lanes.holding:
+                shared.held.notify()
         self._deliver(deliveries)
         shared.tell(shared.observer.on_step, flight.report(done, time.monotonic()))
         if unwanted:

@@ -89,7 +89,8 @@ class Runner:
         self._graphs = None if recorder is None else Graphs(self._step, recorder, max_graphs, tell)
         self._lazy = graphs == "lazy"
         self._decoder = model.decoders[head]
-        self._searches = Searches(model, head)
+        self.searches = Searches(model, head)
+        """Of the lanes that have one."""
         self._stages = Stages(self.device)
 
     @property
@@ -166,7 +167,7 @@ class Runner:
             samples, table = stage.up(windows, rows, self._step.padding(batch.lookahead), shape)
             outputs = self._run(batch, samples, table)
             numbers, confidences = outputs.numbers, outputs.confidences
-            wanted = self._searches.of(batch)
+            wanted = self.searches.of(batch)
             scores = None if wanted is None else self._scores(outputs, wanted)
             if self._bounded:
                 numbers, confidences = stage.down(numbers, confidences)
@@ -207,13 +208,13 @@ class Runner:
                 used.append(TorchNetworks(decoder, scores[places], searches))
                 return used[0]
 
-            results = self._searches.take_rnnt(wanted, networks_of, lengths, finite)
+            results = self.searches.take_rnnt(wanted, networks_of, lengths, finite)
             for networks in used:
                 networks.keep()
             return results
         base, row_bytes = scores.data_ptr(), scores[0].nbytes if wanted.rows else 0
         places = [base + i * row_bytes for i in range(len(wanted.rows))]
-        return self._searches.take_ctc(wanted, places, scores.shape[2], lengths, finite)
+        return self.searches.take_ctc(wanted, places, scores.shape[2], lengths, finite)
 
     def _run(self, batch: Batch, samples: Tensor, table: Tensor) -> Outputs:
         shape = batch.bucket, batch.lookahead

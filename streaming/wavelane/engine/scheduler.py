@@ -11,6 +11,8 @@ of the last one are delivered. It does not form one while it computes, which wou
 meanwhile. Several steps of one thread each serve more streams than one step of several threads, which meet at a
 barrier in each of its hundreds of operations, and lose a scheduler's time slice there when something else runs.
 A lane is in one step at a time.
+
+What a stream's search begins with may take seconds to make; one more thread does it (:mod:`wavelane.engine.preparing`).
 """
 
 import threading
@@ -18,12 +20,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from wavelane.engine.base import Sink, StepRunner
+from wavelane.engine.base import NoPreparation, Preparation, Sink, StepRunner
 from wavelane.engine.batching import Policy
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.governor import Governor, unlimited
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats
+from wavelane.engine.preparing import Preparer
 from wavelane.engine.results import Results
 from wavelane.engine.shared import Shared
 from wavelane.engine.slots import Slot
@@ -44,6 +47,7 @@ class Scheduler:
         workers: steps computed at the same time.
         prepare: called first of all by each worker.
         governor: keeps the load within what the machine carries; None lets everybody in.
+        preparation: what streams may have to wait for before they begin; None: nothing.
     """
 
     def __init__(
@@ -56,10 +60,13 @@ class Scheduler:
         workers: int = 1,
         prepare: Callable[[], None] = lambda: None,
         governor: Governor | None = None,
+        preparation: Preparation | None = None,
     ) -> None:
         self._config = config
         governor = unlimited() if governor is None else governor
-        self._shared = shared = Shared(Lanes(config, frame_seconds, governor), governor, observer, workers)
+        preparation = NoPreparation() if preparation is None else preparation
+        lanes = Lanes(config, frame_seconds, governor, preparation)
+        self._shared = shared = Shared(lanes, governor, observer, workers)
         policy = Policy(config.batch_shapes, config.max_wait_ms / 1000)
         self._workers = [
             threading.Thread(
@@ -70,16 +77,21 @@ class Scheduler:
         self._results_thread = threading.Thread(
             target=Results(shared, runner, sink).run, name="wavelane-results", daemon=True
         )
+        self._preparer = threading.Thread(
+            target=Preparer(shared, preparation).run, name="wavelane-searches", daemon=True
+        )
 
     def start(self) -> None:
         """Start the threads. Once."""
         for worker in self._workers:
             worker.start()
+        self._preparer.start()
         self._results_thread.start()
 
     def stop(self, drain: bool, timeout: float) -> bool:
         """Take no more work and end the threads; see :meth:`wavelane.engine.engine.Engine.stop`."""
         shared = self._shared
+        ends = time.monotonic() + timeout
         with shared.lock:
             shared.stopping = True
             if not drain:
@@ -93,6 +105,8 @@ class Scheduler:
                 shared.abandon()
                 shared.work.notify_all()
             return False
+        # It may be at work for a client that has gone.
+        self._preparer.join(max(ends - time.monotonic(), 0.0))
         return drain and shared.fault is None
 
     def call(self, function: Callable[[], None]) -> "Future[None]":
@@ -139,6 +153,8 @@ class Scheduler:
                 shared.check_open()
                 if shared.lanes.submit(slot, chunk, now):
                     shared.work.notify()
+                elif shared.lanes.holding:
+                    shared.held.notify()
         except WavelaneError as error:
             shared.count_refused(error)
             raise
@@ -149,6 +165,9 @@ class Scheduler:
         with shared.lock:
             dropped = shared.lanes.close(slot, time.monotonic())
             shared.dropped += dropped
+            if dropped and shared.stopping:
+                # What was held is waited for no more.
+                shared.work.notify_all()
         if dropped:
             shared.tell(shared.observer.on_dropped, dropped)
 
@@ -172,6 +191,7 @@ class Scheduler:
             shared.fault is None
             and all(worker.is_alive() for worker in self._workers)
             and self._results_thread.is_alive()
+            and self._preparer.is_alive()
             and self._running_for() < self._config.stall_seconds
         )
 

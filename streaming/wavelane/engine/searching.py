@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from wavelane.decode.rnnt import GreedyTransducer
 from wavelane.decode.search import Found, FusionHandle, Pieces, Search, advance_ctc
 from wavelane.decode.transducer_search import Networks, TransducerSearch, advance_rnnt
 from wavelane.engine.batching import Batch
+from wavelane.engine.kept import Kept
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.grammar import UNLIMITED, Grammar
 from wavelane.grammar.pieces import spell_automaton
@@ -59,6 +59,9 @@ class SearchRows:
 class Searches:
     """Owns the search of every lane that has one. Workers may call it at the same time for different lanes.
 
+    What searches begin with takes long to make; :meth:`prepare` does it before the step. Implements
+    :class:`wavelane.engine.base.Preparation`.
+
     Args:
         model: whose lanes they are.
         head: name of the decoder in use.
@@ -68,11 +71,25 @@ class Searches:
         spec = model.spec
         self._vocabulary = spec.vocabulary
         self._decoder = model.decoders[head]
-        self._fusions = model.fusions
+        self._make_fusion = model.fusions
         self._lanes: dict[int, AnySearch] = {}
-        self._fusion = lru_cache(FUSIONS)(self._make)
+        self._fusions = Kept(self._make, FUSIONS)
         self._speller = Speller(spec.vocabulary)
-        self._grammar = lru_cache(GRAMMARS)(self._compile)
+        self._grammars = Kept(self._compile, GRAMMARS)
+
+    def missing(self, decoding: Decoding) -> int:
+        """About how much there is to make before a search can begin (characters); 0: nothing."""
+        if (grammar := decoding.grammar) is not None:
+            ready = unconstrained(self._decoder) is not None or self._grammars.has(grammar)
+            return 0 if ready else 1 + len(grammar)
+        fusion = decoding.fusion
+        if fusion is None or unsearchable(self._decoder) is not None or self._fusions.has(fusion):
+            return 0
+        return 1 + sum(len(phrase) for phrase, _ in fusion.hotwords)
+
+    def prepare(self, decoding: Decoding) -> None:
+        """Make what is missing; from any thread. Raises what the step will tell."""
+        self._begin(decoding)
 
     def of(self, batch: Batch) -> SearchRows | None:
         """The rows that are searched, or None; a row that starts a stream begins a search or ends the lane's last."""
@@ -186,7 +203,7 @@ class Searches:
                 ErrorCode.INVALID_CONFIG,
                 f"decoding, lm and hotwords cannot take effect on this server: {reason}; leave them out",
             )
-        fusion = None if decoding.fusion is None else self._fusion(decoding.fusion)
+        fusion = None if decoding.fusion is None else self._fusions.get(decoding.fusion)
         if isinstance(decoder, GreedyTransducer):
             return TransducerSearch(decoding, decoder.symbols, decoder.blank, decoder.max_symbols, fusion=fusion)
         assert isinstance(decoder, CtcDecoder)
@@ -197,7 +214,7 @@ class Searches:
         if (reason := unconstrained(decoder)) is not None:
             raise WavelaneError(ErrorCode.INVALID_CONFIG, f"grammar: {reason}")
         assert isinstance(decoder, CtcDecoder)
-        return GrammarSearch(self._grammar(text), decoder.symbols, decoder.blank, settle=settle)
+        return GrammarSearch(self._grammars.get(text), decoder.symbols, decoder.blank, settle=settle)
 
     def _compile(self, text: str) -> PieceGrammar:
         # Whoever took the grammar from a client has seen to its size.
@@ -205,8 +222,8 @@ class Searches:
         return PieceGrammar(spell_automaton(grammar.automaton, self._speller))
 
     def _make(self, request: FusionRequest) -> FusionHandle:
-        if self._fusions is None:
+        if self._make_fusion is None:
             raise WavelaneError(
                 ErrorCode.INVALID_CONFIG, "this engine has neither language models nor hotwords; leave them out"
             )
-        return FusionHandle(self._fusions(request), Pieces(self._vocabulary))
+        return FusionHandle(self._make_fusion(request), Pieces(self._vocabulary))

@@ -33,6 +33,8 @@ class Shared:
         """Workers wait here: for a ready chunk and room for a step, for a call, for the end."""
         self.landing = threading.Condition(self.lock)
         """The results' thread waits here: for a launched step, for the end."""
+        self.held = threading.Condition(self.lock)
+        """The preparing thread waits here: for a lane that is held, for the end."""
         self.lanes = lanes
         self.governor = governor
         self.observer = observer

@@ -48,6 +48,7 @@ class Worker:
             shared.stopping = True
             shared.work.notify_all()
             shared.landing.notify()
+            shared.held.notify()
 
     def _form(self) -> Flight | None:
         """Wait for the next batch; None when there will be none any more."""
