@@ -173,12 +173,12 @@ def test_transcribe_partials_at_real_time(urls):
 
 def test_transcribe_with_a_language_model_and_hotwords(urls, tmp_path):
     hotwords = tmp_path / "hotwords.txt"
-    hotwords.write_text("aleppo\t20\n")
+    hotwords.write_text("lemon juice\t6\n")
     for transport in TRANSPORTS:
         result = run("--url", urls[transport], "--beam", "4", "--lm", "general", "--hotwords", str(hotwords), LEMON)
         assert (result.exit_code, result.stderr) == (0, "")
-        assert "aleppo" in result.stdout
-    hotwords.write_text("aleppo\tmuch\n")
+        assert "lemon juice" in result.stdout
+    hotwords.write_text("lemon\tmuch\n")
     result = run("--url", urls["websocket"], "--hotwords", str(hotwords), LEMON)
     assert "line 1: could not convert string to float" in result.stderr
 

@@ -11,6 +11,7 @@ import pytest
 
 from support.encode import encode
 from support.server import Server
+from support.words import much_alike
 from wavelane.audio.decoder import decode_bytes
 from wavelane.audio.enhance.chain import whole
 from wavelane.audio.enhance.options import AudioOptions
@@ -91,7 +92,8 @@ async def test_a_file_over_http_is_recognised_as_the_offline_run_does(any_server
             "/v1/audio/transcriptions", files={"file": (name, (SPEECH / name).read_bytes())}, data={"vad": "off"}
         )
         models = (await http.get("/v1/models")).json()["data"]
-    assert answer.json() == {"text": offline(name, model().spec.default_lookahead)}
+    assert answer.json().keys() == {"text"}
+    assert much_alike(answer.json()["text"], offline(name, model().spec.default_lookahead))
     assert [entry["id"] for entry in models] == [model().spec.name]
 
 

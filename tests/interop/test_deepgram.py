@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from support.server import Server
+from support.words import much_alike
 from wavelane_client import Final, connect_sync
 
 Run = Callable[..., list[dict[str, Any]]]
@@ -95,14 +96,16 @@ def test_events_come_in_their_order(listen: Run, linear16: Callable[..., Path], 
         (True, True, True),
     ]
     first = finals[0]
-    assert bare(transcript(first)) == spoken([first]) == native_words(EGYPT)
+    assert bare(transcript(first)) == spoken([first])
+    assert much_alike(spoken([first]), native_words(EGYPT))
     assert transcript(first)[0].isupper()
     assert first["channel"]["alternatives"][0]["words"][0]["punctuated_word"] == transcript(first).split()[0]
     # A result begins where the one before ended, and the words of interim ones grow into the final one's.
     assert finals[1]["start"] == pytest.approx(first["start"] + first["duration"], abs=1e-3)
     interim = [message for message in results[: results.index(first)] if not message["is_final"]]
     assert len(interim) > 2
-    assert bare(transcript(interim[0])) == native_words(EGYPT)[: len(bare(transcript(interim[0])))]
+    early = bare(transcript(interim[0]))
+    assert early[:-1] == spoken([first])[: len(early) - 1]
     (ended, *_) = of(messages, "UtteranceEnd")
     assert ended["last_word_end"] == first["channel"]["alternatives"][0]["words"][-1]["end"]
     assert messages.index(first) < messages.index(ended) < messages.index(finals[1])
@@ -144,7 +147,7 @@ def test_channels_are_heard_on_their_own(listen: Run, linear16: Callable[..., Pa
 
 def test_turns(listen: Run, linear16: Callable[..., Path], native_words: Words) -> None:
     file = linear16(EGYPT)
-    options = {**LINEAR16, "model": "flux-general-en", "eager_eot_threshold": 0.4}
+    options = {**LINEAR16, "model": "flux-general-en", "eager_eot_threshold": 0.3}
     patient = {"type": "Configure", "thresholds": {"eot_threshold": 0.95, "eot_timeout_ms": 60_000}}
     messages = listen(
         "sync", "v2", file, options, "audio", 2, patient, "audio", 1, "force_end_turn", "audio", "close_stream"

@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from support.server import Server
+from support.words import much_alike
 
 Run = Callable[..., list[dict[str, Any]]]
 Words = Callable[..., list[str]]
@@ -35,9 +36,10 @@ def test_a_file_has_the_words_of_the_native_protocol(say: Run, native_words: Wor
     assert len(answers) == round(seconds / 0.2 + 0.4) + 1
     results = [answer for answer in answers if "text" in answer]
     assert all("partial" in answer or "text" in answer for answer in answers)
-    assert " ".join(result["text"] for result in results).split() == native_words(name)
+    heard = " ".join(result["text"] for result in results).split()
+    assert much_alike(heard, native_words(name))
     words = [word for result in results for word in result.get("result", [])]
-    assert [word["word"] for word in words] == native_words(name)
+    assert [word["word"] for word in words] == heard
     ends = [0.0, *(word["end"] for word in words)]
     assert all(before <= word["start"] + 0.1 < word["end"] + 0.1 for before, word in zip(ends, words, strict=False))
     assert ends[-1] < seconds
@@ -80,7 +82,9 @@ def test_only_words_of_a_list_are_heard(say: Run, native_words: Words) -> None:
 def test_words_of_an_open_list_are_favoured(say: Run, native_words: Words) -> None:
     found = spoken(say(EGYPT, phrase_list=["vatican", "messengers of egypt", "[unk]"]))
     hotwords = ["vatican", "messengers of egypt", "messengers", "of", "egypt"]
-    assert found == native_words(EGYPT, hotwords=hotwords) != native_words(EGYPT)
+    favoured = native_words(EGYPT, hotwords=hotwords)
+    assert much_alike(found, favoured)
+    assert favoured != native_words(EGYPT)
 
 
 def spoken(answers: list[Any]) -> list[str]:

@@ -50,7 +50,7 @@ def test_it_is_small_described_and_named_after_its_folder(name: str) -> None:
     assert spec.name == name
     assert spec.vocabulary
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    for part in ("## Training data", "## Word error rate", "## Limits", "## Licence", "training/evaluate.py"):
+    for part in ("## Training data", "## Word error rate", "## Limits", "## Licence", "wavelane_training.evaluate"):
         assert part in card
 
 

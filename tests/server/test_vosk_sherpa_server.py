@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.serving import heard_alone, pieces, quiet
+from support.words import much_alike
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane_server.service import Service
 
@@ -71,9 +72,10 @@ async def test_who_sends_all_before_it_reads_has_every_answer(service: Service, 
         answers, code, _ = await rest(socket)
     words = await heard_alone(service, speech)
     assert (len(answers), code) == (2 * len(parts) + 2, 1000)
-    assert vosk_words(answers) == f"{words} {words}"
+    assert much_alike(vosk_words(answers), f"{words} {words}")
     # The answer to the reset comes where it belongs: no answer to what was sent later is before it.
-    assert words in [json.loads(answer).get("text") for answer in answers[len(parts) // 2 : len(parts) + 1]]
+    told = [json.loads(answer).get("text", "") for answer in answers[len(parts) // 2 : len(parts) + 1]]
+    assert any(much_alike(text, words) for text in told)
 
 
 async def test_an_answer_does_not_wait_for_the_recogniser(service: Service, speech: bytes) -> None:

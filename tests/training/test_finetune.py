@@ -25,7 +25,7 @@ SENTENCES = [
     for colour in ("red", "blue")
     for thing in ("garage", "greenhouse", "window", "letterbox")
 ]
-SHORT = FineTuning(minutes=0.15, guard_sentences=12, look_every=3, processes=1, forgetting=0.1)
+SHORT = FineTuning(minutes=0.06, guard_sentences=12, look_every=3, processes=1, forgetting=0.1)
 
 
 def test_the_domain_is_learned_and_the_lower_layers_stay() -> None:
@@ -59,9 +59,9 @@ def test_weights_that_forget_are_not_kept() -> None:
 def test_what_cannot_be_learned_is_refused(tmp_path: Path) -> None:
     config, weights = starting_point(DEFAULT)
     with pytest.raises(WavelaneError, match="no synthesiser"):
-        fine_tune(config, weights, SENTENCES, SHORT, voices=[])
+        fine_tune(config, weights, SENTENCES[:3], SHORT, voices=[])
     with pytest.raises(WavelaneError, match="a guard cannot be read"):
-        fine_tune(config, weights, SENTENCES, replace(SHORT, guards=(tmp_path / "none",)), voices=[Hibari()])
+        fine_tune(config, weights, SENTENCES[:3], replace(SHORT, guards=(tmp_path / "none",)), voices=[Hibari()])
     with pytest.raises(WavelaneError, match="too little speech"):
         fine_tune(config, weights, SENTENCES[:1], SHORT, voices=[Hibari()])
     with pytest.raises(WavelaneError, match="CTC head alone"):
@@ -76,7 +76,17 @@ def test_adapt_trains_and_the_base_is_untouched(tmp_path: Path) -> None:
         file.writeframes((np.random.default_rng(0).normal(0, 2_000, 16_000)).astype(np.int16).tobytes())
     (tmp_path / "guard.jsonl").write_text(json.dumps({"audio_filepath": "a.wav", "text": "no"}) + "\n")
     out = tmp_path / "house"
-    options = ["--train", "--train-minutes", "0.1", "--frozen-layers", "7", "--guard", tmp_path / "guard.jsonl"]
+    options = [
+        "--train",
+        "--train-minutes",
+        "0.05",
+        "--frozen-layers",
+        "7",
+        "--guard-sentences",
+        "20",
+        "--guard",
+        tmp_path / "guard.jsonl",
+    ]
     arguments = ["--text", tmp_path / "text.txt", "--out", out, *options]
     result = CliRunner().invoke(adapt, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output

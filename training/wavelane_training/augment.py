@@ -36,9 +36,9 @@ class Strength:
     lead: tuple[int, int] = (5, 30)
     """Frames of silence before the speech."""
     tail: tuple[int, int] = (0, 35)
-    mel_mask: int = 16
+    mel_mask: int = 10
     """Widest mask, mels."""
-    time_mask: int = 22
+    time_mask: int = 14
     """Widest mask, frames; there is one for every four seconds."""
 
 

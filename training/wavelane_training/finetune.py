@@ -129,13 +129,11 @@ def fine_tune(
             "no synthesiser is installed: pip install 'wavelane[voices]', or install espeak-ng or flite",
         )
     with TemporaryDirectory() as folder:
-        spoken, guard = Path(folder) / DOMAIN, Path(folder) / GUARD
-        hours = _speak_domain(spoken, config, sentences, options, voices)
+        path = Path(folder)
+        hours = _speak(path, config, sentences, options, voices)
         say(f"spoke {hours:.2f} h of the domain in the voices of {', '.join(voice.program for voice in voices)}")
-        _speak_guard(guard, config, options, voices)
-        found = examples([Store(path, config.features.n_mels) for path in (spoken, guard)], speller(config.vocabulary))
-        tuner = _Tuner(network, config, found, options)
-        return tuner.run(hours, say)
+        found = examples([Store(path, config.features.n_mels)], speller(config.vocabulary))
+        return _Tuner(network, config, found, options).run(hours, say)
 
 
 class _Tuner:
@@ -219,31 +217,27 @@ def _copy(network: Network) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def _speak_domain(
+def _speak(
     path: Path, config: ModelConfig, sentences: Sequence[str], options: FineTuning, voices: Sequence[Voice]
 ) -> float:
-    texts = list(sentences)
-    random.Random(options.seed).shuffle(texts)
-    front_end = FrontEnd(config.features)
-    with StoreWriter(path) as store:
-        rate = config.features.sample_rate
-        for spoken in speak(texts[: options.sentences], voices, rate, options.processes, options.seed):
-            if spoken is not None:
-                store.add(front_end(spoken.samples), spoken.text, DOMAIN, spoken.speaker)
-    return store.hours
-
-
-def _speak_guard(path: Path, config: ModelConfig, options: FineTuning, voices: Sequence[Voice]) -> None:
-    """General sentences in the same voices, and the recordings that were given."""
+    """Write the domain's sentences and the guard, with the recordings that were given; hours of the domain."""
     front_end, rate = FrontEnd(config.features), config.features.sample_rate
-    texts = files(__package__).joinpath("guard.txt").read_text(encoding="utf-8").splitlines()
+    domain = list(sentences)
+    random.Random(options.seed).shuffle(domain)
+    domain = domain[: options.sentences]
+    guard = files(__package__).joinpath("guard.txt").read_text(encoding="utf-8").splitlines()
+    texts = [*domain, *guard[: options.guard_sentences]]
+    frames = 0
     with StoreWriter(path) as store:
-        for spoken in speak(texts[: options.guard_sentences], voices, rate, options.processes, options.seed + 1):
+        for number, spoken in enumerate(speak(texts, voices, rate, options.processes, options.seed)):
             if spoken is not None:
-                store.add(front_end(spoken.samples), spoken.text, GUARD, spoken.speaker)
+                mels = front_end(spoken.samples)
+                store.add(mels, spoken.text, DOMAIN if number < len(domain) else GUARD, spoken.speaker)
+                frames += len(mels) if number < len(domain) else 0
         try:
             for recording in read_manifests(options.guards):
                 samples = trim(read_audio(recording.path, rate), rate)
                 store.add(front_end(samples), recording.text, GUARD, recording.speaker)
         except (OSError, ValueError, KeyError) as error:
             raise WavelaneError(ErrorCode.INVALID_CONFIG, f"a guard cannot be read: {error}") from None
+    return frames * config.features.hop / rate / 3600

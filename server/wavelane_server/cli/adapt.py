@@ -47,6 +47,13 @@ _existing = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--frozen-layers", type=click.IntRange(0), help="From below, that stay as they are. [default: half of them]"
 )
+@click.option(
+    "--guard-sentences",
+    type=click.IntRange(20, 400),
+    default=400,
+    show_default=True,
+    help="Of general English that are spoken too, not to get worse at.",
+)
 @click.option("--guard", "guards", type=_existing, multiple=True, help="Manifest of real speech not to get worse at.")
 @click.option("--measure", type=_existing, multiple=True, help="Manifest of real speech: errors before and after.")
 @click.option(
@@ -61,6 +68,7 @@ def command(
     train_sentences: int,
     train_rate: float,
     frozen_layers: int | None,
+    guard_sentences: int,
     guards: tuple[Path, ...],
     **recipe: Any,
 ) -> None:
@@ -78,6 +86,7 @@ def command(
         sentences=train_sentences,
         rate=train_rate,
         frozen_layers=frozen_layers,
+        guard_sentences=guard_sentences,
         guards=guards,
         seed=recipe["seed"],
     )
