@@ -1,9 +1,9 @@
 """A short fine-tune on a domain that is known by its sentences alone.
 
 The domain's sentences, and some of general English, are spoken by the voices at hand. A tenth of each is kept apart:
-the loss on the domain's says when to stop, that on the others (the guard, with real recordings where some are given),
-which weights are allowed. The lower layers stay as they are: they hear, and synthetic voices have nothing to teach
-them.
+the loss on the domain's says when to stop, that on the others (the guard, with real recordings where some are given)
+how far from the base the weights may go. The lower layers stay as they are: they hear, and synthetic voices have
+nothing to teach them.
 """
 
 import math
@@ -40,6 +40,8 @@ _GUARD_SHARE = 0.3
 """Of the audio that is trained on."""
 _BATCH_SECONDS = 40.0
 _WARMUP = 20
+_SHARES = (1.0, 0.75, 0.5, 0.25, 0.1)
+"""Of the way from the base to what was learned; the first one that forgets nothing is taken."""
 _NOISE_FRAMES = 60_000
 _MOST_VOICES = 200
 """Utterances that babble is made of."""
@@ -160,10 +162,10 @@ class _Tuner:
 
     def run(self, hours: float, say: Callable[[str], None]) -> Tuned:
         options, network = self._options, self._network
-        before = best = self._look()
+        before = self._look()
         say(f"before: {before}")
-        kept, kept_at, worse = _copy(network), 0, 0
-        allowed = before.guard * (1 + options.forgetting)
+        base, least = _copy(network), before.domain
+        tuned, tuned_at, worse = base, 0, 0
         begin = time.monotonic()
         network.train()
         for step, batch in enumerate(self._batches(), 1):
@@ -179,12 +181,21 @@ class _Tuner:
                 self._optimiser.step()
             if step % options.look_every == 0:
                 now = self._look()
-                better = now.domain < best.domain and now.guard <= allowed
-                if better:
-                    best, kept, kept_at = now, _copy(network), step
-                worse = 0 if better else worse + 1
-                say(f"step {step}: {now}{'' if better else ' (not kept)'}")
-        return Tuned(kept, before, best, kept_at, hours)
+                say(f"step {step}: {now}")
+                worse += 1
+                if now.domain < least:
+                    least, tuned, tuned_at, worse = now.domain, _copy(network), step, 0
+        allowed = before.guard * (1 + options.forgetting)
+        for share in _SHARES if tuned_at else ():
+            # Between the base and what it became lies what knows the domain and has not forgotten the rest
+            # (Wortsman et al., arXiv:2109.01903).
+            mean = {name: value + share * (tuned[name] - value) for name, value in base.items()}
+            network.load_state_dict(mean)
+            after = self._look()
+            say(f"{share:.0%} of the way: {after}")
+            if after.domain < before.domain and after.guard <= allowed:
+                return Tuned(mean, before, after, tuned_at, hours)
+        return Tuned(base, before, before, 0, hours)
 
     def _batches(self) -> Iterator[list[Example]]:
         """Without end; the guard has its share of the audio whatever the sizes of the two."""
