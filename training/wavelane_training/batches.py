@@ -91,11 +91,9 @@ def epoch(
 
 def collate(batch: Sequence[Example], augment: Augment | None) -> Batch:
     """Read, augment (None: as they are) and pad."""
-    rows = [
-        mels if augment is None else augment(mels, example.fewest)
-        for example in batch
-        for mels in (example.store.mels(example.utterance),)
-    ]
+    rows = [example.store.mels(example.utterance) for example in batch]
+    if augment is not None:
+        rows = [augment(mels, example.fewest) for mels, example in zip(rows, batch, strict=True)]
     features = np.zeros((len(rows), max(map(len, rows)), rows[0].shape[1]), np.float32)
     for row, mels in zip(features, rows, strict=True):
         row[: len(mels)] = mels

@@ -29,7 +29,7 @@ from wavelane_training.noise import noise_of
 from wavelane_training.recordings import read_audio, read_manifests, trim
 from wavelane_training.store import FrontEnd, Store, StoreWriter
 from wavelane_training.synthesise import speak
-from wavelane_training.train import adamw, ctc_loss, learning_rate
+from wavelane_training.train import adamw, apply_gradients, ctc_loss, learning_rate
 from wavelane_training.voices import Voice, installed
 
 DOMAIN, GUARD = "domain", "guard"
@@ -133,7 +133,7 @@ def fine_tune(
     with TemporaryDirectory() as folder:
         path = Path(folder)
         hours = _speak(path, config, sentences, options, voices)
-        say(f"spoke {hours:.2f} h of the domain in the voices of {', '.join(voice.program for voice in voices)}")
+        say(f"spoke {hours:.2f} h of the domain in the voices of {', '.join(voice.name for voice in voices)}")
         found = examples([Store(path, config.features.n_mels)], speller(config.vocabulary))
         return _Tuner(network, config, found, options).run(hours, say)
 
@@ -172,13 +172,10 @@ class _Tuner:
             part = (time.monotonic() - begin) / (60 * options.minutes)
             if part >= 1 or worse >= options.patience:
                 break
-            for group in self._optimiser.param_groups:
-                group["lr"] = learning_rate(step - 1, _WARMUP, part, options.rate)
             loss = ctc_loss(network, collate(batch, self._augment), self._random.choice(self._lookaheads), "cpu")
             self._optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
-                self._optimiser.step()
+            apply_gradients(self._optimiser, learning_rate(step - 1, _WARMUP, part, options.rate))
             if step % options.look_every == 0:
                 now = self._look()
                 say(f"step {step}: {now}")

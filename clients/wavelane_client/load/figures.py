@@ -13,7 +13,6 @@ from statistics import median
 from typing import Any
 
 from wavelane_client.client import connect
-from wavelane_client.load.corpus import CONVERSATION
 from wavelane_client.load.machine import ProcessMonitor, describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, summary
@@ -64,7 +63,7 @@ async def measure_figures(
     say: Say,
     arguments: tuple[str, ...] = (),
     lookaheads: Sequence[int] = LOOKAHEADS,
-    conversation: bool = False,
+    speech_share: float | None = None,
 ) -> dict[str, Any]:
     """Measure everything.
 
@@ -75,7 +74,7 @@ async def measure_figures(
         say: told about progress.
         arguments: more flags of ``wavelane serve``.
         lookaheads: that are measured, where the model has them.
-        conversation: sessions are one party of a conversation instead of speech that goes on, and twice as long.
+        speech_share: of the time, in turns, in sessions that last twice as long; None: speech that goes on.
 
     Returns:
         Plain values; :func:`to_markdown` makes tables of them.
@@ -87,9 +86,9 @@ async def measure_figures(
         "audio": manifest or "the bundled recording",
         "server_arguments": list(arguments),
         "bound_ms": 1000 * BOUND_SECONDS,
-        "speech_share": CONVERSATION if conversation else 1.0,
+        "speech_share": speech_share or 1.0,
     }
-    if conversation:
+    if speech_share is not None:
         extent = replace(extent, stage_seconds=2 * extent.stage_seconds, session_seconds=2 * extent.session_seconds)
     ready = []
     for _ in range(extent.starts - 1):
@@ -99,7 +98,7 @@ async def measure_figures(
         ready.append(server.seconds_to_ready)
         figures["seconds_to_ready"] = round(median(ready), 2)
         say(f"ready in {figures['seconds_to_ready']} s (median of {len(ready)})")
-        bench = _Bench(server, manifest, extent, say, CONVERSATION if conversation else None)
+        bench = _Bench(server, manifest, extent, say, speech_share)
         async with connect(server.url) as stream:
             model = stream.ready.model
         figures["model"] = {"name": model.name, "head": model.head}

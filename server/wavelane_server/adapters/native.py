@@ -37,6 +37,7 @@ from wavelane_server.adapters.base import (
     Rejection,
 )
 from wavelane_server.adapters.handshake import WebSocketProtocol
+from wavelane_server.adapters.text import json_object
 
 EVENT_TYPES: dict[type, str] = {
     Ready: "ready",
@@ -95,15 +96,7 @@ def _invalid(message: str) -> WavelaneError:
 
 
 def _command(text: str) -> Command:
-    try:
-        # Unlike the standard library's it refuses halves of surrogate pairs, which no answer could be made of.
-        values = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise _invalid(
-            f"a text message must be JSON, and this one is not: {error}; audio goes in binary messages"
-        ) from None
-    if not isinstance(values, dict):
-        raise _invalid("a text message must be a JSON object with a type")
+    values = json_object(text, hint="; audio goes in binary messages")
     kind = values.pop("type", None)
     match kind:
         case "configure":

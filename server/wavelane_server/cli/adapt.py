@@ -79,18 +79,21 @@ def command(
     by the synthesisers that are installed, and it ends when they are understood no better, or other speech worse.
     """
     from wavelane_server.adaptation import Recipe, adapt
-    from wavelane_training.finetune import FineTuning
 
-    tuning = FineTuning(
-        minutes=train_minutes,
-        sentences=train_sentences,
-        rate=train_rate,
-        frozen_layers=frozen_layers,
-        guard_sentences=guard_sentences,
-        guards=guards,
-        seed=recipe["seed"],
-    )
-    adapted = adapt(Recipe(**recipe, tuning=tuning if train else None), out, click.echo)
+    tuning = None
+    if train:
+        from wavelane_training.finetune import FineTuning
+
+        tuning = FineTuning(
+            minutes=train_minutes,
+            sentences=train_sentences,
+            rate=train_rate,
+            frozen_layers=frozen_layers,
+            guard_sentences=guard_sentences,
+            guards=guards,
+            seed=recipe["seed"],
+        )
+    adapted = adapt(Recipe(**recipe, tuning=tuning), out, click.echo)
     if adapted.skipped:
         click.echo(
             f"left out {adapted.skipped:,} sentences with words that the base cannot write, such as "

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from wavelane.errors import WavelaneError
+from wavelane_client.load.corpus import CONVERSATION
 from wavelane_client.load.figures import FULL, LOOKAHEADS, QUICK, measure_figures, to_markdown
 
 
@@ -40,7 +41,7 @@ def command(ctx: click.Context, /, **flags: Any) -> None:
                 lambda line: click.echo(line, err=True),
                 arguments,
                 flags["lookaheads"] or LOOKAHEADS,
-                flags["conversation"],
+                CONVERSATION if flags["conversation"] else None,
             )
         )
         for path, text in (

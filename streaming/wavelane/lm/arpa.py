@@ -6,7 +6,6 @@ a base-10 log probability, the words, and (except in the last section) a base-10
 
 import gzip
 import io
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,8 @@ from typing import IO
 import numpy as np
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.lm.ngram import NEVER, NgramModel, Rows, assemble
+from wavelane.lm.ngram import LOG10, MOST_ORDER, NEVER, NgramModel, Rows, assemble
 
-_LOG10 = math.log(10)
-_MOST_ORDER = 20
 _GZIP = b"\x1f\x8b"
 
 
@@ -73,8 +70,8 @@ def _parse(file: IO[str]) -> NgramModel:
         except KeyError as error:
             raise ValueError(f"the {order}-grams have {error}, which is no unigram") from None
         grams = np.array(columns, np.int64).T
-        log_prob = np.array([float(row[0]) for row in fields]) * _LOG10
-        backoff = np.array([float(row[-1]) if len(row) > order + 1 else 0.0 for row in fields]) * _LOG10
+        log_prob = np.array([float(row[0]) for row in fields]) * LOG10
+        backoff = np.array([float(row[-1]) if len(row) > order + 1 else 0.0 for row in fields]) * LOG10
         if not (np.isfinite(backoff).all() and (log_prob <= 1e-3).all()):
             raise ValueError(f"the {order}-grams have a probability above 1, or a back-off weight that is not finite")
         orders.append((grams.reshape(-1, order), np.maximum(log_prob, NEVER), np.maximum(backoff, NEVER)))
@@ -96,7 +93,7 @@ def _header(file: IO[str]) -> list[int]:
             return counts
         if text:
             name, _, count = text.partition("=")
-            if name.split() != ["ngram", str(len(counts) + 1)] or len(counts) == _MOST_ORDER:
+            if name.split() != ["ngram", str(len(counts) + 1)] or len(counts) == MOST_ORDER:
                 raise ValueError(f"{text!r} is not what follows in its header")
             counts.append(int(count))
     raise ValueError("it ends within its header")
@@ -128,8 +125,8 @@ def _lines(model: NgramModel, order: int) -> Iterator[str]:
     grams = texts[columns[0]]
     for column in columns[1:]:
         grams = grams + " " + texts[column]
-    logs = (np.maximum(model.log_prob[first:last], NEVER) / _LOG10).tolist()
-    backoffs = (model.backoff[first:last] / _LOG10).tolist()
+    logs = (np.maximum(model.log_prob[first:last], NEVER) / LOG10).tolist()
+    backoffs = (model.backoff[first:last] / LOG10).tolist()
     if order == model.order:
         return (f"{log:.6g}\t{gram}\n" for log, gram in zip(logs, grams, strict=True))
     return (f"{log:.6g}\t{gram}\t{bow:.6g}\n" for log, gram, bow in zip(logs, grams, backoffs, strict=True))

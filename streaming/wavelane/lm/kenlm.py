@@ -5,7 +5,6 @@ back-off weight and where the records that go on with it begin. The other kinds 
 ``build_binary`` makes by default) hold no n-grams, only numbers that n-grams were hashed to.
 """
 
-import math
 import struct
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.lm.ngram import NEVER, NgramModel, Rows, assemble
+from wavelane.lm.ngram import LOG10, MOST_ORDER, NEVER, NgramModel, Rows, assemble
 
 MAGIC = b"mmap lm http://kheafield.com/code format version"
 _VERSION = b" 5\n"
@@ -34,8 +33,6 @@ _KINDS = (
 _UNIGRAM = np.dtype([("log_prob", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
 _PROB_BITS, _BACKOFF_BITS = 31, 32
 _SIGN = np.uint32(1 << 31)
-_LOG10 = math.log(10)
-_MOST_ORDER = 20
 
 
 def read_kenlm(path: Path) -> NgramModel:
@@ -69,7 +66,7 @@ def _parse(data: bytes) -> NgramModel:
     if data[_SANITY - len(_NUMBERS) : _SANITY] != _NUMBERS:
         raise _KindError("the numbers of another kind of machine")
     order, _, kind, has_words, _ = _FIXED.unpack_from(data, _SANITY)
-    if not (0 <= kind < len(_KINDS) and 0 < order <= _MOST_ORDER):
+    if not (0 <= kind < len(_KINDS) and 0 < order <= MOST_ORDER):
         raise ValueError(f"its header says kind {kind} and order {order}")
     if kind != _TRIE:
         raise _KindError(_KINDS[kind])
@@ -118,7 +115,7 @@ def _align(size: int) -> int:
 def _rows(grams: NDArray[np.int64], log_prob: NDArray[np.float32], backoff: NDArray[np.float32]) -> Rows:
     if not (np.isfinite(log_prob).all() and np.isfinite(backoff).all() and (log_prob <= 1e-3).all()):
         raise ValueError("it has a probability above 1, or a weight that is not finite")
-    logs, weights = log_prob.astype(np.float64) * _LOG10, backoff.astype(np.float64) * _LOG10
+    logs, weights = log_prob.astype(np.float64) * LOG10, backoff.astype(np.float64) * LOG10
     return grams, np.maximum(logs, NEVER), np.maximum(weights, NEVER)
 
 

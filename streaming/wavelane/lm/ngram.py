@@ -19,7 +19,12 @@ from wavelane.lm.graph import Floats, Ints
 BOS, EOS, UNK = "<s>", "</s>", "<unk>"
 """Begin of sentence (context only), end of sentence, and every word that is not in the vocabulary."""
 
-NEVER = -99.0 * math.log(10)
+LOG10 = math.log(10)
+"""Turns logarithms to the base of 10, as files have them, into natural ones."""
+MOST_ORDER = 20
+"""Longest n-gram that a file may have."""
+
+NEVER = -99.0 * LOG10
 """Log probability of what is never predicted, as ARPA files have it for the begin of a sentence."""
 
 Wide = NDArray[np.int64]

@@ -27,6 +27,7 @@ from wavelane_server.adapters.base import (
 )
 from wavelane_server.adapters.handshake import Handshake, Refusal, WebSocketProtocol, retry_headers
 from wavelane_server.adapters.onsets import Onsets
+from wavelane_server.adapters.text import json_object
 
 NEVER = 19_999_999_999
 """``expires_at`` (s since 1970): sessions do not expire. Larger numbers are milliseconds to many clients."""
@@ -89,7 +90,7 @@ class AssemblyAIAdapter:
         if isinstance(message, bytes):
             yield Audio(message)
             return
-        values = _parse(message)
+        values = json_object(message)
         kind = values.pop("type", None)
         if kind in ("Terminate", "ForceEndpoint", "KeepAlive") and values:
             raise _invalid(f"{kind} takes no members, got {', '.join(values)[:64]}")
@@ -214,16 +215,6 @@ def _dump(values: dict[str, Any]) -> str:
 
 def _warning(text: str) -> str:
     return _dump({"type": "Warning", "warning_code": VALIDATION, "warning": text})
-
-
-def _parse(message: str) -> dict[str, Any]:
-    try:
-        values = orjson.loads(message)
-    except orjson.JSONDecodeError as error:
-        raise _invalid(f"a text message must be JSON, and this one is not: {error}") from None
-    if not isinstance(values, dict):
-        raise _invalid("a text message must be a JSON object with a type")
-    return values
 
 
 def _invalid(message: str) -> WavelaneError:

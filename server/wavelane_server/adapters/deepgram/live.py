@@ -28,8 +28,9 @@ from wavelane_server.adapters.base import (
 )
 from wavelane_server.adapters.deepgram.channel import Channel
 from wavelane_server.adapters.deepgram.options import FEATURES, live_options, punctuated, text_options
-from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
+from wavelane_server.adapters.deepgram.request import Request, rejection, seconds
 from wavelane_server.adapters.handshake import Handshake
+from wavelane_server.adapters.text import json_object
 
 MESSAGES: Mapping[str, frozenset[str]] = {
     "KeepAlive": frozenset(),
@@ -73,7 +74,7 @@ class ListenV1:
             return []  # clients stop their microphone after they said so
         if isinstance(message, str):
             try:
-                return self._control(read_message(message))
+                return self._control(json_object(message))
             except WavelaneError as error:
                 return [Reply(_error("SchemaError", error.message, message=message[:1_000]))]
         data = self.audio(message)

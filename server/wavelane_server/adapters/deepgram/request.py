@@ -2,12 +2,9 @@
 
 import itertools
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-
-import orjson
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import CLOCK_RATE
@@ -103,21 +100,6 @@ def rejection(error: WavelaneError) -> Rejection[str]:
         grpc=error.status.grpc,
         reason=close_reason(f"{code}: {error.message}" if code else error.message),
     )
-
-
-def read_message(text: str) -> Mapping[str, Any]:
-    """A client's text message.
-
-    Raises:
-        WavelaneError: INVALID_MESSAGE; it is no JSON object.
-    """
-    try:
-        values = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise WavelaneError(ErrorCode.INVALID_MESSAGE, f"a text message must be JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise WavelaneError(ErrorCode.INVALID_MESSAGE, "a text message must be a JSON object with a type")
-    return values
 
 
 def seconds(ticks: int) -> float:

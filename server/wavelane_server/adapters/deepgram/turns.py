@@ -34,10 +34,11 @@ from wavelane_server.adapters.base import (
     Rejection,
 )
 from wavelane_server.adapters.deepgram.query import refuse
-from wavelane_server.adapters.deepgram.request import Request, read_message, rejection, seconds
+from wavelane_server.adapters.deepgram.request import Request, rejection, seconds
 from wavelane_server.adapters.deepgram.turn_options import confidence, turn_options
 from wavelane_server.adapters.deepgram.words import LEAST_GAP, Rest
 from wavelane_server.adapters.handshake import Handshake
+from wavelane_server.adapters.text import json_object
 
 UPDATE_TICKS = CLOCK_RATE // 4
 """A client is told at least so often that audio was heard (sample clock)."""
@@ -94,7 +95,7 @@ class ListenV2:
             return []  # clients stop their microphone after they said so
         if isinstance(message, bytes):
             return [Audio(message)] if message else self._last()
-        values = read_message(message)
+        values = json_object(message)
         match values.get("type"):
             case "CloseStream":
                 return self._last()

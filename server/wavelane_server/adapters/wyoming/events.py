@@ -4,12 +4,14 @@ An event is a line of JSON with ``type``, then ``data_length`` bytes of JSON, th
 both lengths may be left out. Members of ``data`` may be in the line as well. Source: README.md of OHF-Voice/wyoming.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane_server.adapters.text import json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def parse_header(line: bytes, limit: int) -> Header:
     Raises:
         WavelaneError: INVALID_MESSAGE; MESSAGE_TOO_BIG.
     """
-    values = _object(line, "the line of an event")
+    values = json_object(line, "the line of an event")
     kind, data = values.get("type"), values.get("data") or {}
     if not isinstance(kind, str):
         raise _invalid("an event has no type")
@@ -70,7 +72,7 @@ def with_body(header: Header, data: bytes, payload: bytes) -> Event:
     """
     if not data:
         return Event(header.type, header.data, payload)
-    more = _object(data, f"data of the event {header.type[:64]!r}")
+    more = json_object(data, f"data of the event {header.type[:64]!r}")
     return Event(header.type, {**header.data, **more}, payload)
 
 
@@ -79,23 +81,11 @@ def encode(event: Event) -> bytes:
     header: dict[str, Any] = {"type": event.type}
     data = b""
     if event.data:
-        data = json.dumps(event.data).encode()
+        data = orjson.dumps(event.data)
         header["data_length"] = len(data)
     if event.payload:
         header["payload_length"] = len(event.payload)
-    return json.dumps(header).encode() + b"\n" + data + event.payload
-
-
-def _object(text: bytes, what: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise _invalid(f"{what} must be JSON, and this is not: {error}") from None
-    except RecursionError:
-        raise _invalid(f"the JSON of {what} is nested too deeply") from None
-    if not isinstance(values, dict):
-        raise _invalid(f"{what} must be a JSON object")
-    return values
+    return orjson.dumps(header) + b"\n" + data + event.payload
 
 
 def _invalid(message: str) -> WavelaneError:
