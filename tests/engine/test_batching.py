@@ -70,6 +70,13 @@ def test_idle_workers_share_what_is_ready():
     assert pick(ready[:1], 0.0, policy, workers=4) == Batch(6, (ready[0],), 1)
 
 
+def test_while_it_pays_to_wait_one_worker_takes_all():
+    ready = [pending(slot, ready=1.0) for slot in range(5)]
+    batch = pick(ready, 2.0, Policy((1, 2, 4, 8), max_wait=0.010), workers=2)
+    assert batch is not None
+    assert len(batch.rows) == 5
+
+
 def test_an_idle_engine_may_hold_chunks_back_for_company():
     policy = Policy((1, 2, 4), max_wait=0.010)
     waiting = [pending(0, ready=1.0), pending(1, ready=1.004)]

@@ -37,7 +37,7 @@ class Policy:
     buckets: tuple[int, ...]
     """Batch shapes, ascending; the last one is the largest batch."""
     max_wait: float = 0.0
-    """How long (s) a chunk may be held back for company while the engine is idle."""
+    """How long (s) a chunk may be held back for company by an idle worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ def pick(ready: Sequence[Pending], now: float, policy: Policy, workers: int = 1)
 
     The lookahead of the chunk that is due first decides; chunks of the same lookahead join it, earliest due first.
     Rows at the start, in the middle and at the tail of a stream share a batch. Chunks of a slot leave in the order in
-    which they were submitted, one for each batch. ``workers`` idle workers, the caller included, share what is ready.
+    which they were submitted, one for each batch. ``workers`` idle workers, the caller included, share what is ready,
+    unless it pays to wait: then one step for all is what costs least.
     """
     if not ready:
         return None
@@ -76,7 +77,8 @@ def pick(ready: Sequence[Pending], now: float, policy: Policy, workers: int = 1)
     rows = [pending for pending in waiting if pending.chunk.lookahead == lookahead]
     if len(rows) < policy.buckets[-1] and now < hold_until(ready, policy):
         return None
-    rows = rows[: min(policy.buckets[-1], math.ceil(len(rows) / workers))]
+    share = len(rows) if policy.max_wait else math.ceil(len(rows) / workers)
+    rows = rows[: min(policy.buckets[-1], share)]
     return Batch(lookahead, tuple(rows), bucket_for(len(rows), policy.buckets))
 
 

@@ -83,12 +83,12 @@ class EngineConfig(BaseModel):
         description="Pad every step to max_batch rows. With one shape, a stream's text, times and confidences are bit "
         "for bit the same whoever else is served. A stream that is alone then waits for a full step.",
     )
-    max_wait_ms: float = Field(
-        0.0,
-        ge=0,
-        le=1000,
-        description="How long (ms) an idle engine holds a chunk back in the hope of company. 0 steps at once: under "
-        "load, company gathers by itself while a step runs. The last chunk of an utterance never waits.",
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] | Literal["auto"] = Field(
+        "auto",
+        description="How long (ms) an idle worker holds a chunk back in the hope of company, since a step of many rows "
+        "costs less than as many steps. auto: on a CPU not at all while the workers are mostly idle, and up to 15 ms "
+        "the busier they are; on CUDA not at all, as company gathers while a step runs. The last chunk of an utterance "
+        "never waits.",
     )
     cuda_graphs: Literal["startup", "lazy", "off"] = Field(
         "startup",

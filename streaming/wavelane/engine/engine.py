@@ -23,6 +23,7 @@ from wavelane.engine.scheduler import Scheduler
 from wavelane.engine.searching import unconstrained, unsearchable
 from wavelane.engine.slots import Slot
 from wavelane.errors import ErrorCode, WavelaneError
+from wavelane.machine import step_aside
 from wavelane.model.base import LoadedModel
 from wavelane.spec import ModelSpec
 from wavelane.work import Chunk
@@ -94,10 +95,15 @@ class Engine:
             sink,
             self._observer,
             self._workers,
-            lambda: torch.set_num_threads(self._threads),
+            self._prepare_worker,
             self._governor(),
             self._runner.searches,
         )
+
+    def _prepare_worker(self) -> None:
+        torch.set_num_threads(self._threads)
+        if self._config.torch_device().type == "cpu":
+            step_aside()
 
     @property
     def spec(self) -> ModelSpec:

@@ -2,8 +2,11 @@
 
 All sleep on conditions until there is work; nothing polls. A worker forms a batch from whatever is ready at the moment
 at which it can begin a step, and no earlier: while steps run, chunks only queue up (``submit`` stages them with their
-due times), so company gathers without anybody waiting for it. Then it launches the step and at once forms the next one,
-while the results' thread waits for the results, turns them into values and hands them to the sink.
+due times), so company gathers without anybody waiting for it. On a CPU that is not enough: small steps would take all
+of its time, the event loop's with it, so that busy workers also wait a little for company and step aside for who
+answers clients (:mod:`wavelane.engine.patience`, :func:`wavelane.machine.step_aside`). Then a worker launches the step
+and at once forms the next one, while the results' thread waits for the results, turns them into values and hands them
+to the sink.
 
 An accelerator has one worker, whose launch only queues work: N+1 is formed and launched while the device runs N. On a
 CPU a launch computes: each worker computes a step of its own, on its own core, and forms the next one while the results
@@ -21,11 +24,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from wavelane.engine.base import NoPreparation, Preparation, Sink, StepRunner
-from wavelane.engine.batching import Policy
 from wavelane.engine.config import EngineConfig
 from wavelane.engine.governor import Governor, unlimited
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver, EngineStats
+from wavelane.engine.patience import Patience
 from wavelane.engine.preparing import Preparer
 from wavelane.engine.results import Results
 from wavelane.engine.shared import Shared
@@ -66,11 +69,12 @@ class Scheduler:
         governor = unlimited() if governor is None else governor
         preparation = NoPreparation() if preparation is None else preparation
         lanes = Lanes(config, frame_seconds, governor, preparation)
-        self._shared = shared = Shared(lanes, governor, observer, workers)
-        policy = Policy(config.batch_shapes, config.max_wait_ms / 1000)
+        self._shared = shared = Shared(lanes, governor, observer, Patience.of(config, workers), workers)
         self._workers = [
             threading.Thread(
-                target=Worker(shared, runner, policy, prepare).run, name=f"wavelane-model-{number}", daemon=True
+                target=Worker(shared, runner, config.batch_shapes, prepare).run,
+                name=f"wavelane-model-{number}",
+                daemon=True,
             )
             for number in range(workers)
         ]

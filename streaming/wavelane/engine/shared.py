@@ -12,6 +12,7 @@ from wavelane.engine.flights import Flight
 from wavelane.engine.governor import Governor
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver
+from wavelane.engine.patience import Patience
 from wavelane.errors import WavelaneError
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,13 @@ class Shared:
         lanes: open streams.
         governor: keeps the load within what the machine carries.
         observer: told what happens.
+        patience: how long chunks wait for company.
         workers: threads that launch steps.
     """
 
-    def __init__(self, lanes: Lanes, governor: Governor, observer: EngineObserver, workers: int) -> None:
+    def __init__(
+        self, lanes: Lanes, governor: Governor, observer: EngineObserver, patience: Patience, workers: int
+    ) -> None:
         self.lock = threading.Lock()
         self.work = threading.Condition(self.lock)
         """Workers wait here: for a ready chunk and room for a step, for a call, for the end."""
@@ -38,6 +42,7 @@ class Shared:
         self.lanes = lanes
         self.governor = governor
         self.observer = observer
+        self.patience = patience
         self.calls: deque[tuple[Callable[[], None], Future[None]]] = deque()
         """What workers are asked to call between two steps."""
         self.flights: list[Flight] = []

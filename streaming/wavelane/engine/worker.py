@@ -20,14 +20,16 @@ class Worker:
     Args:
         shared: with the other threads.
         runner: launches steps.
-        policy: how batches are formed.
+        buckets: shapes of batches, ascending.
         prepare: called first of all.
     """
 
-    def __init__(self, shared: Shared, runner: StepRunner, policy: Policy, prepare: Callable[[], None]) -> None:
+    def __init__(
+        self, shared: Shared, runner: StepRunner, buckets: tuple[int, ...], prepare: Callable[[], None]
+    ) -> None:
         self._shared = shared
         self._runner = runner
-        self._policy = policy
+        self._buckets = buckets
         self._prepare = prepare
         self._most_flights = shared.workers + 1
 
@@ -39,6 +41,8 @@ class Worker:
             self._prepare()
             while (flight := self._form()) is not None:
                 self._launch(flight)
+                with shared.lock:
+                    shared.patience.end(time.monotonic())
         except BaseException as error:
             logger.critical("a worker of the engine died", exc_info=error)
             fault = error
@@ -62,11 +66,12 @@ class Worker:
                     if len(shared.flights) < self._most_flights:
                         ready = shared.lanes.ready
                         now = time.monotonic()
-                        batch = pick(ready, math.inf if shared.stopping else now, self._policy, 1 + shared.idle)
+                        policy = Policy(self._buckets, shared.patience.wait(now))
+                        batch = pick(ready, math.inf if shared.stopping else now, policy, 1 + shared.idle)
                         if batch is not None:
                             return self._take(batch, now)
                         if ready:
-                            timeout = hold_until(ready, self._policy) - now
+                            timeout = hold_until(ready, policy) - now
                     shared.idle += 1
                     shared.work.wait(timeout)
                     shared.idle -= 1
@@ -82,6 +87,7 @@ class Worker:
     def _take(self, batch: Batch, now: float) -> Flight:
         shared = self._shared
         shared.lanes.take(batch)
+        shared.patience.begin(now)
         flight = Flight(batch, now, shared.lanes.queued)
         shared.flights.append(flight)
         if shared.idle and shared.lanes.ready:
