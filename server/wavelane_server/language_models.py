@@ -33,7 +33,9 @@ def with_language_models(model: LoadedModel, config: LmConfig, path: Path) -> Lo
         known = ", ".join(sources) or "none"
         raise _refuse(f"lm.default: there is no language model {default!r}; there is {known}, or {NO_LM}")
     hotwords = folder.hotwords + (() if config.hotwords_file is None else read_hotwords(config.hotwords_file))
-    library = FusionLibrary(model.spec.vocabulary, sources, hotwords)
+    # What comes with a model is tried, and may never be asked for; what somebody set is loaded now, or refused.
+    later = folder.models.keys() - {default}
+    library = FusionLibrary(model.spec.vocabulary, sources, hotwords, later=later)
     spec = replace(
         model.spec,
         language_models=library.names,

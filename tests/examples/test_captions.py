@@ -104,7 +104,7 @@ async def test_the_page_shows_what_is_said_and_ctrl_c_loses_none_of_it(
     with captions(server, "--file", COMMANDS, "--port", "0", "--srt", srt) as process:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("page: ").strip()
-        await view.goto(f"{url}?hold=1&size=4")
+        await view.goto(f"{url}?hold=3&size=4")
         shown = view.locator("#captions p")
         await expect(shown.locator("i").last).not_to_be_empty()  # words that may still change
         await expect(shown.first).to_have_text(finals[0].text)
@@ -117,7 +117,7 @@ async def test_the_page_shows_what_is_said_and_ctrl_c_loses_none_of_it(
     assert words == " ".join(line.split("] ")[1] for line in said.splitlines()).split()
     assert words[0] == finals[0].words[0].text
     assert len(words) < sum(len(final.words) for final in finals)  # the recording was not heard to its end
-    await expect(shown).to_have_count(0)  # after a second of silence
+    await expect(shown).to_have_count(0)  # after three seconds of silence
 
 
 async def test_other_sites_do_not_read_along() -> None:

@@ -64,6 +64,28 @@ def test_a_model_over_other_pieces_is_refused_with_its_name(tmp_path: Path) -> N
         FusionLibrary((), {}, (("a", 1.0),))
 
 
+def test_a_model_may_be_loaded_when_it_is_first_asked_for(tmp_path: Path) -> None:
+    library = FusionLibrary(PIECES, sources(tmp_path), later=("pieces",))
+    assert library.names == ("words", "pieces")
+    before = library.nbytes
+    graph = library.fusion(FusionRequest(lm="pieces")).parts[0].graph
+    assert library.nbytes == before + graph.nbytes
+    assert library.fusion(FusionRequest(lm="pieces")).parts[0].graph is graph
+
+
+def test_a_model_for_later_has_to_be_there_and_may_prove_corrupt(tmp_path: Path) -> None:
+    models = sources(tmp_path)
+    models["pieces"].path.write_bytes(b"no language model at all")
+    library = FusionLibrary(PIECES, models, later=("pieces",))
+    for _ in range(2):
+        with pytest.raises(WavelaneError, match="language model"):
+            library.fusion(FusionRequest(lm="pieces"))
+    assert library.fusion(FusionRequest(lm="words")).parts[0].kind == "word"
+    models["pieces"].path.unlink()
+    with pytest.raises(WavelaneError, match=r"pieces .*no such file"):
+        FusionLibrary(PIECES, models, later=("pieces",))
+
+
 def test_a_folder_says_what_it_brings(tmp_path: Path) -> None:
     assert read_folder(tmp_path).models == {}
     (tmp_path / "hot.txt").write_text("# names\nnew  york\t3.5\n\naleppo # a city\n")
@@ -112,4 +134,4 @@ def test_the_embedded_model_brings_a_language_model_for_its_pieces() -> None:
         return part.graph.score(spelling) / len(spelling)
 
     assert score("i would like to have a cup of coffee") > score("coffee cup a have to like would i of") + 1
-    assert library.nbytes < 20_000_000
+    assert library.nbytes < 50_000_000

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.compile import compile_pieces, compile_words, units_of
@@ -23,8 +23,9 @@ class FusionLibrary:
 
     Args:
         vocabulary: pieces of the model.
-        sources: language models by name; all are loaded now.
+        sources: language models by name.
         hotwords: phrases and boosts for every session.
+        later: names of those that are loaded when somebody first asks for them; all others are now.
         keep: bytes of graphs of sessions' hotwords that are kept.
 
     Raises:
@@ -37,6 +38,7 @@ class FusionLibrary:
         sources: Mapping[str, LmSource],
         hotwords: Phrases = (),
         *,
+        later: Collection[str] = (),
         keep: int = KEPT_BYTES,
     ) -> None:
         self._vocabulary = tuple(vocabulary)
@@ -45,7 +47,14 @@ class FusionLibrary:
                 ErrorCode.INVALID_CONFIG,
                 "the model has no tokenizer, so that there are no words: it takes neither language models nor hotwords",
             )
-        self._models = {name: (self._load(name, source), source) for name, source in sources.items()}
+        self._sources = dict(sources)
+        self._parts = {name: self._load(name) for name in sources if name not in later}
+        self._loading = threading.Lock()
+        for name in later:
+            if not (path := sources[name].path).is_file():
+                raise WavelaneError(
+                    ErrorCode.MODEL_UNSUPPORTED, f"language model {name} ({path}): there is no such file"
+                )
         self._hotwords = self._build(hotwords) if hotwords else None
         self._keep = keep
         self._kept: OrderedDict[Phrases, BackoffGraph] = OrderedDict()
@@ -56,12 +65,12 @@ class FusionLibrary:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the language models."""
-        return tuple(self._models)
+        return tuple(self._sources)
 
     @property
     def nbytes(self) -> int:
-        """Memory of all graphs, those that are kept for sessions included (bytes)."""
-        graphs = [part.graph for part, _ in self._models.values()]
+        """Memory of all graphs that are there, those that are kept for sessions included (bytes)."""
+        graphs = [part.graph for part in list(self._parts.values())]
         with self._lock:
             graphs += self._kept.values()
         return sum(graph.nbytes for graph in graphs) + (self._hotwords.nbytes if self._hotwords else 0)
@@ -70,14 +79,15 @@ class FusionLibrary:
         """What a search is to add for a session.
 
         Raises:
-            WavelaneError: INVALID_CONFIG for a language model that is not there or a phrase that cannot be spelled.
+            WavelaneError: INVALID_CONFIG for a language model that is not there or a phrase that cannot be spelled; or
+                a language model is loaded only now, and does not load.
         """
         parts: list[FusionPart] = []
         bonus = penalty = 0.0
         if request.lm is not None:
-            if request.lm not in self._models:
+            if request.lm not in self._sources:
                 raise WavelaneError(ErrorCode.INVALID_CONFIG, f"lm: there is no language model {request.lm!r}")
-            part, source = self._models[request.lm]
+            part, source = self._part(request.lm), self._sources[request.lm]
             weight = part.scale if request.lm_weight is None else request.lm_weight
             parts.append(FusionPart(part.graph, weight, part.kind, part.lexicon))
             # Both make up for what the model's weights cost a word, so that they go with them.
@@ -89,7 +99,14 @@ class FusionLibrary:
             parts.append(FusionPart(self._boosts(request.hotwords), 1.0, "piece"))
         return Fusion(tuple(parts), bonus, penalty)
 
-    def _load(self, name: str, source: LmSource) -> FusionPart:
+    def _part(self, name: str) -> FusionPart:
+        with self._loading:
+            if name not in self._parts:
+                self._parts[name] = self._load(name)
+            return self._parts[name]
+
+    def _load(self, name: str) -> FusionPart:
+        source = self._sources[name]
         model = read_lm(source.path)
         try:
             if units_of(model, self._vocabulary) == "piece":
