@@ -18,7 +18,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = Path(__file__).parent / "streaming" / "wavelane" / "native" / "src"
 VECTORS = ["-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
-BUILDS = {"avx512_bf16": [*VECTORS, "-mavx512bf16"], "avx512_vnni": VECTORS}
+TILES = ["-mamx-tile", "-mamx-int8", "-mamx-bf16"]
+BUILDS = {
+    "avx512_amx": [*VECTORS, "-mavx512bf16", *TILES],
+    "avx512_bf16": [*VECTORS, "-mavx512bf16"],
+    "avx512_vnni": VECTORS,
+}
 """Builds of the step; which one runs is decided on the machine that runs it (wavelane.native.library)."""
 PORTABLE = {"search": SOURCES / "search" / "search.cpp", "levels": SOURCES / "levels" / "levels.cpp"}
 """Libraries that need no particular processor: the beam search (wavelane.native.searching), and what the front end

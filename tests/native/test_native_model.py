@@ -259,3 +259,17 @@ def test_other_shapes_and_precisions_are_refused(embedded: LoadedModel):
 
 def test_the_rate_of_products_is_measured():
     assert rate("int8", 12, 64, 64, seconds=0.001) > 1e6
+
+
+def test_a_system_that_keeps_registers_to_itself_gets_the_next_build(monkeypatch: pytest.MonkeyPatch):
+    first, _ = native_library.best_build()
+
+    class Refused:
+        @staticmethod
+        def wavelane_allowed() -> int:
+            return 0
+
+    monkeypatch.setattr(native_library, "open_build", lambda build: Refused if build == first else open_build(build))
+    second, _ = native_library.best_build.__wrapped__()
+    names = [build for build, needs in BUILDS.items() if processor_flags().issuperset(needs)]
+    assert second == (names[1] if len(names) > 1 else None)

@@ -22,6 +22,10 @@ HEADS = {None: 0, "ctc": 1, "rnnt": 2}
 ACTIVATIONS = {"relu": 0, "tanh": 1, "sigmoid": 2}
 
 BUILDS = {
+    "avx512_amx": (
+        *("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_bf16"),
+        *("amx_tile", "amx_int8", "amx_bf16"),
+    ),
     "avx512_bf16": ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_bf16"),
     "avx512_vnni": ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"),
 }
@@ -102,10 +106,12 @@ def best_build() -> tuple[str | None, str]:
     for build in usable:
         if path_of(build).exists():
             try:
-                open_build(build)
+                allowed = open_build(build).wavelane_allowed()
             except (OSError, AttributeError) as error:
                 return None, f"the library cannot be used ({error}); install Wavelane again"
-            return build, ""
+            # A system may keep the registers of AMX to itself; the next build does without.
+            if allowed:
+                return build, ""
     return None, "the library was not compiled when Wavelane was installed; install g++ and install Wavelane again"
 
 
@@ -138,6 +144,7 @@ def open_build(build: str) -> ctypes.CDLL:
     lib = ctypes.CDLL(str(path_of(build)))
     for name, result, arguments in (
         ("layout", c_int64, (c_int,)),
+        ("allowed", c_int, ()),
         ("create", c_void_p, (POINTER(Shape),)),
         ("destroy", None, (c_void_p,)),
         ("load", c_int, (c_void_p, c_char_p, c_int, FLOATS, c_int64)),

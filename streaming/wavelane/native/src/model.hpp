@@ -181,7 +181,10 @@ class Model final : public AnyModel {
   }
 
   bool open(long lanes) override {
-    if (config_.head == kRnnt) rnnt_.ready();
+    if (config_.head == kRnnt) {
+      const Tiles tiles;
+      rnnt_.ready();
+    }
     size_ = static_cast<size_t>(lanes) * bytes_per_lane();
     // Committed by the operating system page by page, as streams come.
     void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -205,18 +208,21 @@ class Model final : public AnyModel {
   void rnnt_fresh(float* state) const override { rnnt_.reset(state); }
   const float* rnnt_join(void* scratch, int count, const int32_t* frames, const float* const* states,
                          int64_t& stride) const override {
+    const Tiles tiles;
     stride = round_up(config_.symbols, kLanes);
     return rnnt_.join(count, [&](int i) { return static_cast<long>(frames[i]); }, [&](int i) { return states[i]; },
                       static_cast<Scratch*>(scratch)->rnnt);
   }
   void rnnt_read(void* scratch, int count, const int32_t* ids, const float* const* sources,
                  float* const* targets) const override {
+    const Tiles tiles;
     for (int i = 0; i < count; ++i) std::memcpy(targets[i], sources[i], sizeof(float) * rnnt_.state_size());
     rnnt_.read(count, ids, targets, static_cast<Scratch*>(scratch)->rnnt);
   }
   const double* seconds(void* scratch) const override { return static_cast<Scratch*>(scratch)->clock.seconds; }
 
   void step(void* opaque, const wavelane_batch& batch) override {
+    const Tiles tiles;
     Scratch& s = *static_cast<Scratch*>(opaque);
     const Plan& plan = plans_.at(batch.chunk);
     s.clock.start();

@@ -19,6 +19,7 @@ double rate(int rows, int k, int n, double seconds) {
   a.shape(rows, k);
   for (int r = 0; r < rows; ++r) a.set(r, row.data(), k);
   Buffer<float> y(static_cast<size_t>(rows) * round_up(n, kLanes));
+  const Tiles tiles;
   const auto run = [&] { product<P>(a, rows, w, store(y.get(), round_up(n, kLanes), n, [](Floats v) { return v; })); };
   run();
   const auto begin = std::chrono::steady_clock::now();
@@ -35,6 +36,7 @@ double rate(int rows, int k, int n, double seconds) {
 }  // namespace
 
 int64_t wavelane_layout(int which) { return which == 0 ? sizeof(wavelane_shape) : sizeof(wavelane_batch); }
+int wavelane_allowed() { return tiles_allowed() ? 1 : 0; }
 void* wavelane_create(const wavelane_shape* c) {
   if (!LogMel::supports(c->n_fft) || c->channels > kMostChannels) return nullptr;
   AnyModel* model = nullptr;

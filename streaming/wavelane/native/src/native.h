@@ -40,6 +40,8 @@ typedef struct {
 
 // Bytes of wavelane_shape and of wavelane_batch: a library of other sources than the Python beside it shows.
 WAVELANE_API int64_t wavelane_layout(int which);
+// Whether the system lets this process use the registers that the build needs; asks for them.
+WAVELANE_API int wavelane_allowed();
 // Null where the shape cannot be computed.
 WAVELANE_API void* wavelane_create(const wavelane_shape* shape);
 WAVELANE_API void wavelane_destroy(void* model);

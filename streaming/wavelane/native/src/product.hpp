@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "precision.hpp"
+#include "tiles.hpp"
 
 namespace wavelane {
 
@@ -65,7 +66,8 @@ inline __attribute__((always_inline)) void dot_tile(const Group* a, long a_strid
   }
 }
 
-// Weights [n, k] with bias: blocks of 64 columns, in a block group after group.
+// Weights [n, k] with bias: blocks of 64 columns, in a block group after group; or tile after tile, in a tile group after
+// group.
 template <class P>
 class Packed {
  public:
@@ -90,7 +92,7 @@ class Packed {
       for (int i = 0; from != nullptr && i < k; ++i) largest = std::max(largest, std::fabs(from[i]));
       s[column] = largest / 127.0f;
       const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-      Group* target = to + static_cast<size_t>(column / kBlock) * groups * kBlock + column % kBlock;
+      Group* target = to + static_cast<size_t>(column / kBlock) * groups * kBlock;
       for (int g = 0; g < groups; ++g) {
         Group group = 0;
         for (int j = 0; j < P::kPerGroup; ++j) {
@@ -105,7 +107,7 @@ class Packed {
             group |= static_cast<Group>(byte & 0xFF) << (8 * j);
           }
         }
-        target[static_cast<size_t>(g) * kBlock] = group;
+        target[place(g, column % kBlock)] = group;
       }
     }
   }
@@ -113,6 +115,14 @@ class Packed {
     std::vector<int> order(outputs);
     for (int i = 0; i < outputs; ++i) order[i] = i;
     pack(weight, shift, inputs, order);
+  }
+
+ private:
+  // Of a group and a column in a block.
+  static size_t place(int g, int column) {
+    if constexpr (!kTiled<P>) return static_cast<size_t>(g) * kBlock + column;
+    const int tile = g / kTile * (kBlock / kTile) + column / kTile;
+    return static_cast<size_t>(tile) * kTileGroups + g % kTile * kTile + column % kTile;
   }
 };
 
@@ -122,7 +132,7 @@ class Operand {
  public:
   void shape(int rows, int k) {
     stride = groups_of<P>(k);
-    data.reserve(static_cast<size_t>(round_up(rows, 16)) * stride);
+    data.reserve(static_cast<size_t>(round_up(rows, kTile)) * stride);
     if constexpr (P::kPerGroup == 4) {
       scale.reserve(rows);
       sum.reserve(rows);
@@ -196,11 +206,11 @@ __attribute__((noinline)) void block_tile(const Group* a, long a_stride, const G
   }
 }
 
-template <class P, int MR, class Then>
-inline void product_tile(const Operand<P>& a, int row, const Packed<P>& w, int block, const Then& then) {
-  typename P::Sum sum[MR * kVectors];
-  block_tile<P, MR>(a.row(row), a.stride, w.data.get() + static_cast<size_t>(block) * w.groups * kBlock, w.groups, sum);
-  for (int r = 0; r < MR; ++r) {
+// Sums [rows, 64] to the four vectors of every row.
+template <class P, class Then>
+inline void finish_rows(const typename P::Sum* sum, int rows, const Operand<P>& a, int row, const Packed<P>& w, int block,
+                        const Then& then) {
+  for (int r = 0; r < rows; ++r) {
     Floats y[kVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
@@ -210,10 +220,40 @@ inline void product_tile(const Operand<P>& a, int row, const Packed<P>& w, int b
   }
 }
 
+template <class P, int MR, class Then>
+inline void product_tile(const Operand<P>& a, int row, const Packed<P>& w, int block, const Then& then) {
+  typename P::Sum sum[MR * kVectors];
+  block_tile<P, MR>(a.row(row), a.stride, w.data.get() + static_cast<size_t>(block) * w.groups * kBlock, w.groups, sum);
+  finish_rows<P>(sum, MR, a, row, w, block, then);
+}
+
+// By AMX, 32 or 16 rows at a time; rows of an operand that are not there are multiplied as they lie and not looked at.
+template <class P, class Then>
+inline void tiled_product(const Operand<P>& a, int rows, const Packed<P>& w, const Then& then) {
+  typename P::Sum sum[2 * kTile * kVectors];
+  auto* to = reinterpret_cast<Group*>(sum);
+  const int depth = w.groups / kTile;
+  for (int block = 0; block < w.blocks; ++block) {
+    const Group* weights = w.data.get() + static_cast<size_t>(block) * w.groups * kBlock;
+    for (int row = 0; row < rows; row += 2 * kTile) {
+      if (rows - row > kTile) {
+        tile_block2<P>(a.row(row), a.stride, weights, depth, to);
+      } else {
+        tile_block<P>(a.row(row), a.stride, weights, depth, to);
+      }
+      finish_rows<P>(sum, std::min(rows - row, 2 * kTile), a, row, w, block, then);
+    }
+  }
+}
+
 // ``then(row, block, y)`` takes the four vectors of every row in every block of 64 columns. What a row gives does not
 // depend on the other rows nor on their number.
 template <class P, class Then>
 inline void product(const Operand<P>& a, int rows, const Packed<P>& w, const Then& then) {
+  if constexpr (kTiled<P>) {
+    tiled_product<P>(a, rows, w, then);
+    return;
+  }
   for (int block = 0; block < w.blocks; ++block) {
     int row = 0;
     for (; row + kRows <= rows; row += kRows) product_tile<P, kRows>(a, row, w, block, then);

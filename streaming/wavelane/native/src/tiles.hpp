@@ -1,0 +1,136 @@
+// Matrix products by AMX: one instruction multiplies 16 rows of 16 groups with 16 groups of 16 columns.
+//
+// Everything here is empty in builds for processors without it. A thread has tiles while a ``Tiles`` is alive, and pays
+// for their registers at a switch of threads only then.
+#pragma once
+
+#include "precision.hpp"
+
+#ifdef __AMX_TILE__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace wavelane {
+
+constexpr int kTile = 16;                  // rows of a tile, groups of its rows, columns
+constexpr int kTileGroups = kTile * kTile;  // of a tile of weights, which lies in one piece
+
+#ifdef __AMX_TILE__
+
+// Which precisions are multiplied by tiles.
+template <class P>
+constexpr bool kTiled = P::kPerGroup > 1;
+
+// Linux gives the registers to processes that ask.
+inline bool tiles_allowed() {
+  constexpr int kRequest = 0x1023 /* ARCH_REQ_XCOMP_PERM */, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+}
+
+struct alignas(64) TileShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes[16] = {};
+  uint8_t rows[16] = {};
+  void set(int tile, int height, int groups) {
+    rows[tile] = static_cast<uint8_t>(height);
+    bytes[tile] = static_cast<uint16_t>(groups * 4);
+  }
+};
+
+// Eight tiles of full size: 0-3 sums, 4-5 rows, 6-7 weights.
+inline void whole_tiles() {
+  TileShapes shapes;
+  for (int i = 0; i < 8; ++i) shapes.set(i, kTile, kTile);
+  _tile_loadconfig(&shapes);
+}
+
+class Tiles {
+ public:
+  Tiles() { whole_tiles(); }
+  ~Tiles() { _tile_release(); }
+  Tiles(const Tiles&) = delete;
+  Tiles& operator=(const Tiles&) = delete;
+};
+
+// Numbers of tiles have to stand in the source as they are.
+#define WAVELANE_TILE_DOT(sum, a, b)                \
+  do {                                              \
+    if constexpr (P::kPerGroup == 2) {              \
+      _tile_dpbf16ps(sum, a, b);                    \
+    } else {                                        \
+      _tile_dpbsud(sum, a, b);                      \
+    }                                               \
+  } while (false)
+
+// 16 rows against a block of 64 columns: ``a`` [16, a_stride], ``b`` [depth][4] tiles, ``to`` [16, 64].
+template <class P>
+__attribute__((noinline)) void tile_block(const Group* a, long a_stride, const Group* b, int depth, Group* to) {
+  const long line = a_stride * static_cast<long>(sizeof(Group));
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int k = 0; k < depth; ++k, a += kTile, b += 4 * kTileGroups) {
+    _tile_loadd(4, a, line);
+    _tile_loadd(6, b, 64);
+    WAVELANE_TILE_DOT(0, 4, 6);
+    _tile_loadd(7, b + kTileGroups, 64);
+    WAVELANE_TILE_DOT(1, 4, 7);
+    _tile_loadd(5, b + 2 * kTileGroups, 64);
+    WAVELANE_TILE_DOT(2, 4, 5);
+    _tile_loadd(6, b + 3 * kTileGroups, 64);
+    WAVELANE_TILE_DOT(3, 4, 6);
+  }
+  _tile_stored(0, to, 256);
+  _tile_stored(1, to + kTile, 256);
+  _tile_stored(2, to + 2 * kTile, 256);
+  _tile_stored(3, to + 3 * kTile, 256);
+}
+
+// The same for 32 rows: every tile of weights is used twice.
+template <class P>
+__attribute__((noinline)) void tile_block2(const Group* a, long a_stride, const Group* b, int depth, Group* to) {
+  const long line = a_stride * static_cast<long>(sizeof(Group));
+  for (int half = 0; half < 2; ++half, b += 2 * kTileGroups, to += 2 * kTile) {
+    const Group* upper = a;
+    const Group* lower = a + kTile * a_stride;
+    const Group* weights = b;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int k = 0; k < depth; ++k, upper += kTile, lower += kTile, weights += 4 * kTileGroups) {
+      _tile_loadd(6, weights, 64);
+      _tile_loadd(4, upper, line);
+      WAVELANE_TILE_DOT(0, 4, 6);
+      _tile_loadd(5, lower, line);
+      WAVELANE_TILE_DOT(2, 5, 6);
+      _tile_loadd(7, weights + kTileGroups, 64);
+      WAVELANE_TILE_DOT(1, 4, 7);
+      WAVELANE_TILE_DOT(3, 5, 7);
+    }
+    _tile_stored(0, to, 256);
+    _tile_stored(1, to + kTile, 256);
+    _tile_stored(2, to + kTile * 4 * kTile, 256);
+    _tile_stored(3, to + kTile * 4 * kTile + kTile, 256);
+  }
+}
+
+#else
+
+template <class P>
+constexpr bool kTiled = false;
+inline bool tiles_allowed() { return true; }
+class Tiles {
+ public:
+  Tiles() {}
+};
+template <class P>
+void tile_block(const Group*, long, const Group*, int, Group*) {}
+template <class P>
+void tile_block2(const Group*, long, const Group*, int, Group*) {}
+
+#endif
+
+}  // namespace wavelane
