@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wavelane.native.calm import State
 from wavelane.spec import FeatureSpec
 from wavelane.work import Samples
 
@@ -88,6 +89,17 @@ class Framer:
             self._filled = filled
             return []
         return [self._window(content, self._valid(), last=False) for content in self._fill(samples)]
+
+    def lend(self, state: State) -> None:
+        """Let the window be filled, though not completed, without Python; see :mod:`wavelane.native.calm`."""
+        state.window, state.room, state.filled = self._buffer.ctypes.data, len(self._buffer), self._filled
+
+    def reclaim(self, state: State) -> None:
+        """Take note of what was filled in."""
+        if state.filled != self._filled:
+            self._taken += state.filled - self._filled
+            self._filled = state.filled
+            self._last_sample = float(self._buffer[self._filled - 1])
 
     def finish(self) -> list[Window]:
         """End the stream: give the windows of its remaining frames, ``features.total_frames(n)`` in all.

@@ -5,6 +5,7 @@ Any split of the same bytes gives the same samples: what does not fill a frame (
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +64,13 @@ _INT16, _INT16_SCALE = np.dtype("<i2"), np.float32(2.0**-15)
 
 def int16_samples(data: bytes) -> NDArray[np.float32]:
     """16-bit little-endian samples, [2 * n] bytes, as floats [n]."""
-    samples: NDArray[np.float32] = np.frombuffer(data, _INT16) * _INT16_SCALE
-    return samples
+    return as_floats(np.frombuffer(data, _INT16))
+
+
+def as_floats(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples [n] of 16 bits or floats, as floats [n]."""
+    floats: NDArray[Any] = samples * _INT16_SCALE if samples.dtype == _INT16 else samples
+    return floats
 
 
 FORMATS: dict[str, SampleFormat] = {

@@ -3,8 +3,10 @@
 import ctypes
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from wavelane.native.library import path_of
+LIBRARY = Path(__file__).with_name("libwavelane_levels.so")
+"""Runs on any processor. Not of :mod:`wavelane.native.library`, which has to do with threads."""
 
 Levels = Callable[[bytes, int, int], list[int]]
 """Of little-endian 16-bit audio, its number of samples and a magnitude: sum, sum of squares, and how many samples have
@@ -17,7 +19,7 @@ def open_levels() -> Levels | None:
         return None
     try:
         # Not CDLL, which would let go of the interpreter: the call takes less time than that.
-        function = ctypes.PyDLL(str(path_of("levels"))).wavelane_levels16
+        function = ctypes.PyDLL(str(LIBRARY)).wavelane_levels16
     except (OSError, AttributeError):
         return None
     function.restype = None

@@ -15,6 +15,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from wavelane.audio.enhance.level import HOP
+from wavelane.audio.pcm import as_floats
+from wavelane.native.calm import State
 from wavelane.session.endpoint import samples as to_samples
 from wavelane.session.options import EndpointOptions, VadOptions
 from wavelane.vad.base import Detector
@@ -138,6 +141,10 @@ class OpenGate:
         return [Close(self.position, cut=True)] if was_open else []
 
 
+_NEVER = 1 << 62
+"""Samples of silence that do not come."""
+
+
 class SpeechGate:
     """A detector decides, frame by frame.
 
@@ -174,6 +181,42 @@ class SpeechGate:
         if int16 is not None and self._webrtc is not None:
             return self._judge(self._webrtc.push_int16(int16))
         return self._judge(self._detector.push(samples).tolist())
+
+    def keep(self, hop: bytes) -> None:
+        """Take a hop of silence that was judged while the state was away, [2 * HOP] bytes of 16-bit audio."""
+        self._audio.append(np.frombuffer(hop, np.int16))
+        self._judged += HOP
+        self._trim()
+
+    def lend(self, state: State) -> bool:
+        """Give the state away for hops in which nothing happens, see :mod:`wavelane.native.calm`.
+
+        Audio is none of it: without a stream it goes to :meth:`keep`.
+
+        Returns:
+            False where the detector is no compiled one, or is in the middle of a frame; nothing was given away then.
+        """
+        if self._webrtc is None or HOP % self._frame or not self._webrtc.lend(state):
+            return False
+        self._segmenter.lend(state)
+        state.stream = self._stream
+        silence = to_samples(self.endpoint.silence_ms)
+        if not self._stream:
+            silence = max(silence, to_samples(self.endpoint.no_text_ms)) if self._expectant else _NEVER
+        state.silence = silence
+        return True
+
+    def reclaim(self, state: State) -> None:
+        """Take the state back."""
+        self._segmenter.reclaim(state)
+        if self._stream:
+            self._judged = self._fed = self._judged + state.hops * HOP
+            self._audio.skip(self._judged)
+
+    def foretell(self, state: State) -> None:
+        """The next hop was judged already: ``state.flags``."""
+        assert self._webrtc is not None, "its state was away"
+        self._webrtc.reclaim(state, HOP // self._frame)
 
     @property
     def waiting(self) -> bool:
@@ -277,13 +320,13 @@ class _Audio:
     """The newest audio of a stream, in the blocks in which it came: a lane in silence copies none of it."""
 
     def __init__(self) -> None:
-        self._blocks: deque[Samples] = deque()
+        self._blocks: deque[Samples | NDArray[np.int16]] = deque()
         self.begin = 0
         """Its first sample."""
         self.end = 0
         """The sample after its last."""
 
-    def append(self, samples: Samples) -> None:
+    def append(self, samples: Samples | NDArray[np.int16]) -> None:
         """Take what follows, [n]. It is not copied, and must not change."""
         self._blocks.append(samples)
         self.end += len(samples)
@@ -291,14 +334,19 @@ class _Audio:
     def between(self, start: int, stop: int) -> Samples:
         """Samples from ``start`` up to ``stop``."""
         if len(self._blocks) == 1 and start == self.begin and stop == self.end:
-            return self._blocks[0]
+            return as_floats(self._blocks[0])
         parts = []
         at = self.begin
         for block in self._blocks:
             if at < stop and at + len(block) > start:
-                parts.append(block[max(0, start - at) : stop - at])
+                parts.append(as_floats(block[max(0, start - at) : stop - at]))
             at += len(block)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def skip(self, to: int) -> None:
+        """Go on at a sample; there is no audio now."""
+        assert not self._blocks, "audio waits"
+        self.begin = self.end = to
 
     def forget(self, before: int) -> None:
         """Drop what comes before a sample."""

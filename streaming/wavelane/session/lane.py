@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavelane.audio.enhance.chain import FrontEnd
+from wavelane.audio.enhance.level import HOP
 from wavelane.audio.framer import Framer, Window
+from wavelane.audio.pcm import int16_samples
 from wavelane.audio.resample import Resampler
 from wavelane.events import AudioIssue, Event, LookaheadChanged, SpeechStarted, SpeechStopped
 from wavelane.grammar import Grammar
+from wavelane.native.calm import Outcome
+from wavelane.session.calm import Calm
 from wavelane.session.endpoint import samples as to_samples
 from wavelane.session.gate import Action, Close, Feed, Gate, NoText, Offset, Onset, Open, OpenGate, Pause, SpeechGate
 from wavelane.session.options import SessionOptions, decoding_of
@@ -58,6 +62,7 @@ class Lane:
         self._gate: Gate = (
             OpenGate(options.endpoint) if detector is None else SpeechGate(detector, options.vad, options.endpoint)
         )
+        self._calm = Calm.of(self._front_end, self._gate)
         self._framer: Framer | None = None
         self._base = 0
         self._sent_to = 0
@@ -74,6 +79,7 @@ class Lane:
 
     def reconfigure(self, options: SessionOptions, grammar: Grammar | None = None) -> None:
         """Change options; language and a fixed lookahead count from the next stream on."""
+        self._rouse()
         if options.lookahead != self._options.lookahead:
             self._lookahead = _shortest(options)
         self._options = self.recognition.options = options
@@ -88,12 +94,40 @@ class Lane:
             return
         self._lookahead = self._bounded(lookahead)
         if self._framer is not None:
+            self._rouse()
             self._framer.retarget(self._lookahead)
 
     @property
     def idle(self) -> bool:
         """There is neither a chunk nor a window to hand out."""
         return not self.chunks and not (isinstance(self._detector, DeferredDetector) and self._detector.windows)
+
+    def push_int16(self, data: bytes) -> None:
+        """Take mono audio as most of it comes: [2 * n] bytes of 16-bit little-endian samples at the model's rate."""
+        calm = self._calm
+        if (
+            calm is None
+            or len(data) != 2 * HOP
+            or not (calm.on or (self._resampler is not None and calm.begin(self._framer)))
+        ):
+            self.push(int16_samples(data), self._spec.features.sample_rate, data)
+            return
+        outcome = calm.take(data)
+        if outcome == Outcome.ROUSED:
+            self._rouse(judged=True)
+            self.push(int16_samples(data), self._spec.features.sample_rate, data)
+            return
+        self._taken += HOP
+        recognition = self.recognition
+        recognition.received += HOP
+        framer = self._framer
+        if framer is None:
+            calm.keep(data)
+            recognition.silent_to(self._taken)
+        elif outcome == Outcome.UNFED:
+            calm.refill(framer)
+            self._send(framer.push(int16_samples(data)))
+            calm.refilled(framer)
 
     def push(self, samples: Samples, rate: int, int16: bytes | None = None) -> None:
         """Take mono audio.
@@ -103,6 +137,7 @@ class Lane:
             rate: of them (Hz); never changes within a lane.
             int16: the same as 16-bit little-endian samples, where that is how they came and the model has this rate.
         """
+        self._rouse()
         if self._resampler is None:
             self._resampler = Resampler(rate, self._spec.features.sample_rate)
         if int16 is None:
@@ -126,6 +161,7 @@ class Lane:
 
     def finish(self, mark: Mark) -> None:
         """Finalise all audio taken: the tail of the stream is due at once. ``mark`` is FLUSH or END."""
+        self._rouse()
         if self._resampler is not None:
             rest = self._resampler.flush()
             if self._front_end is not None:
@@ -218,6 +254,11 @@ class Lane:
                     self.recognition.mark(Mark.PAUSE, at)
                 case NoText(at):
                     self.recognition.mark(Mark.NO_TEXT, at)
+
+    def _rouse(self, *, judged: bool = False) -> None:
+        """Something happens: every part has its state again. ``judged``: see :meth:`Calm.end`."""
+        if self._calm is not None:
+            self._calm.end(self._framer, judged=judged)
 
     def _bounded(self, lookahead: int) -> int:
         bounds = self._options.lookahead_bounds

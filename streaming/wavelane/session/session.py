@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wavelane.audio.channels import select_channels
 from wavelane.audio.decoder import AudioDecoder, DecoderLimits, RawDecoder, open_decoder
-from wavelane.audio.pcm import Block, PcmDecoder, int16_samples
+from wavelane.audio.pcm import Block, PcmDecoder
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Flushed
 from wavelane.grammar import GrammarLibrary
@@ -154,7 +154,7 @@ class Session:
         if not self._ended:
             if self._int16 is not None and not self._inputs:
                 if data := self._int16.whole(data):
-                    self._lanes[0].push(int16_samples(data), self._decoder.sample_rate, data)
+                    self._lanes[0].push_int16(data)
                 return
             blocks = self._decoder.feed(data)
             if self._inputs or type(blocks) is not tuple:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wavelane.events import CLOCK_RATE
+from wavelane.native.calm import State
 
 HYSTERESIS = 0.15
 """How far below the threshold to start a probability must fall to count as silence (Silero's default)."""
@@ -132,6 +133,22 @@ class Segmenter:
                 count += 1
             self.position += count * self._frame
         return count
+
+    def lend(self, state: State) -> None:
+        """Give the state away, see :mod:`wavelane.native.calm`. Judgements are whole there, speech or not."""
+        state.frame = self._frame
+        state.min_speech, state.min_silence = self._options.min_speech, self._options.min_silence
+        state.position, state.speaking, state.active = self.position, self.speaking, self._active
+        state.candidate = -1 if self.candidate is None else self.candidate
+        state.candidate_speech, state.candidate_end = self._candidate_speech, self._candidate_end
+        state.speech_end = self._speech_end
+
+    def reclaim(self, state: State) -> None:
+        """Take the state back."""
+        self.position, self.speaking, self._active = state.position, bool(state.speaking), bool(state.active)
+        self.candidate = None if state.candidate < 0 else state.candidate
+        self._candidate_speech, self._candidate_end = state.candidate_speech, state.candidate_end
+        self._speech_end = state.speech_end
 
     def push(self, probability: float) -> SpeechOnset | SpeechOffset | None:
         """Take the judgement of the next frame."""

@@ -16,6 +16,7 @@ from wavelane.audio.enhance.offset import OffsetRemoval
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.audio.enhance.quality import Change, QualityMonitor
 from wavelane.audio.enhance.suppression import NoiseSuppressor
+from wavelane.native.calm import State
 from wavelane.work import Samples
 
 BLOCK: Final = 160
@@ -107,6 +108,30 @@ class FrontEnd:
             if stage is not None:
                 stage.settle()
         return output
+
+    def lend(self, state: State) -> bool:
+        """Give the state away for hops that change nothing, see :mod:`wavelane.native.calm`.
+
+        Returns:
+            False within a hop, and while anything is done to the audio or wrong with it; it was not given away then.
+        """
+        if self._filled or self._blocks:
+            return False
+        state.measured = True
+        state.gain, state.offset, state.report = (
+            stage is not None for stage in (self._gain, self._offset, self._quality)
+        )
+        self._tracker.lend(state)
+        return (self._offset is None or self._offset.lend(state)) and (
+            self._quality is None or self._quality.lend(state)
+        )
+
+    def reclaim(self, state: State) -> None:
+        """Take the state back, ``state.hops`` later."""
+        self._clock += state.hops * HOP
+        for stage in (self._tracker, self._offset, self._quality):
+            if stage is not None:
+                stage.reclaim(state)
 
     def _advance(self, samples: Samples) -> Samples:
         """Process samples [n] that lie within the hop in progress."""

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from wavelane.audio.pcm import int16_samples
+from wavelane.native.calm import State
 from wavelane.native.levels import open_levels
 from wavelane.work import Samples
 
@@ -92,6 +93,14 @@ class LevelTracker:
         """Level of the speech (dBFS), once there was some."""
         self.spoken = 0
         """Hops of speech so far."""
+
+    def lend(self, state: State) -> None:
+        """See :meth:`wavelane.audio.enhance.chain.FrontEnd.lend`."""
+        state.floor, state.speech, state.spoken = self.floor, self.speech, self.spoken
+
+    def reclaim(self, state: State) -> None:
+        """See :meth:`wavelane.audio.enhance.chain.FrontEnd.reclaim`."""
+        self.floor, self.speech, self.spoken = state.floor, state.speech, state.spoken
 
     def push(self, rms: float) -> bool:
         """Take the level of the next hop (dBFS); whether it holds speech."""

@@ -1,6 +1,7 @@
 """A constant offset is taken out."""
 
 from wavelane.audio.enhance.level import ramp
+from wavelane.native.calm import State
 from wavelane.work import Samples
 
 _SHARE = 0.1
@@ -39,6 +40,15 @@ class OffsetRemoval:
             self.settle()
             self._to = wanted
             self.none = self._from == 0.0 == wanted
+
+    def lend(self, state: State) -> bool:
+        """See :meth:`wavelane.audio.enhance.chain.FrontEnd.lend`."""
+        state.offset_hops, state.mean = self._hops, self._mean
+        return self.none
+
+    def reclaim(self, state: State) -> None:
+        """See :meth:`wavelane.audio.enhance.chain.FrontEnd.reclaim`."""
+        self._hops, self._mean = state.offset_hops, state.mean
 
     def settle(self) -> None:
         """The stream is cut here: a new hop begins."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from wavelane.audio.enhance.level import HOP, LevelTracker, Measurement
 from wavelane.events import AudioProblem
+from wavelane.native.calm import State
 
 WINDOW: Final = 30
 """Hops that a judgement looks back on (3 s), and the least time between two changes of one problem."""
@@ -66,6 +67,22 @@ class QualityMonitor:
         for problem, begins, ends in judged:
             self._turn(problem, begins, ends, level, share, changes)
         return changes
+
+    def lend(self, state: State) -> bool:
+        """See :meth:`wavelane.audio.enhance.chain.FrontEnd.lend`: calm is what has no problem, or no signal."""
+        if self._active - {"no_signal"} or self._clipped_sum >= CLIPPED_SHARE * WINDOW * HOP:
+            return False
+        state.no_signal = bool(self._active)
+        state.flat = self._flat
+        return True
+
+    def reclaim(self, state: State) -> None:
+        """See :meth:`wavelane.audio.enhance.chain.FrontEnd.reclaim`."""
+        self._hops += state.hops
+        self._flat = state.flat
+        # Hops with samples at full scale are not calm: there was none.
+        for _ in range(min(state.hops, WINDOW) if self._clipped_sum else 0):
+            self._count(0)
 
     def _turn(
         self, problem: AudioProblem, begins: bool, ends: bool, level: float, share: float, changes: list[Change]

@@ -1,0 +1,148 @@
+"""A lane in calm is taken by one compiled call: whatever comes, it is the same as without."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from support.toy import SPEC, ToyRecogniser
+from wavelane.audio.decoder import decode_bytes
+from wavelane.audio.enhance.level import HOP
+from wavelane.events import Event
+from wavelane.native.calm import Outcome
+from wavelane.session import calm
+from wavelane.session.options import SessionOptions
+from wavelane.session.session import Session
+
+pytestmark = pytest.mark.skipif(calm.open_calm() is None, reason="the library was not compiled")
+
+COMMANDS = decode_bytes((Path(__file__).parents[1] / "data" / "speech" / "commands.flac").read_bytes())[1][0]
+
+parts = st.lists(
+    st.tuples(
+        st.sampled_from(["speech", "speech", "speech", "noise", "silence"]),
+        st.integers(0, 60_000),
+        st.integers(1, 30_000),
+        st.sampled_from([1.0, 1.0, 1.0, 0.02, 0.002, 8.0]),
+        st.sampled_from([0, 0, 0, 900]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+packets = st.lists(st.sampled_from([HOP] * 20 + [320, 1_599, 7, 3_200]), min_size=1, max_size=40)
+options = st.fixed_dictionaries(
+    {
+        "lookahead": st.sampled_from([0, 1, 6]),
+        "sample_rate": st.just(16_000),
+        "vad": st.fixed_dictionaries(
+            {
+                "mode": st.integers(0, 3),
+                "min_speech_ms": st.sampled_from([0, 100, 250]),
+                "min_silence_ms": st.sampled_from([0, 100, 300]),
+                "pre_roll_ms": st.sampled_from([0, 130, 500]),
+            }
+        ),
+        "endpoint": st.fixed_dictionaries(
+            {
+                "silence_ms": st.sampled_from([100, 300, 600]),
+                "no_text_ms": st.sampled_from([300, 1_000]),
+                "enabled": st.booleans(),
+            }
+        ),
+        "audio": st.fixed_dictionaries(
+            {
+                "gain": st.sampled_from(["auto", "off"]),
+                "remove_dc": st.booleans(),
+                "report": st.booleans(),
+            }
+        ),
+    }
+)
+
+
+def recorded(plan: list[tuple[str, int, int, float, int]]) -> NDArray[np.int16]:
+    """Parts of a recording, noise and silence, at their levels and with their offsets, clipped where they are loud."""
+    rng = np.random.default_rng(len(plan))
+    pieces = []
+    for kind, start, count, loudness, offset in plan:
+        piece = {
+            "speech": lambda start=start, count=count: COMMANDS[start : start + count],
+            "noise": lambda count=count: rng.standard_normal(count) * 0.05,
+            "silence": lambda count=count: np.zeros(count),
+        }[kind]()
+        pieces.append(piece * loudness * 32_768 + (offset if kind != "silence" else 0))
+    return np.concatenate(pieces).clip(-32_768, 32_767).astype("<i2")
+
+
+def cut(audio: NDArray[np.int16], sizes: list[int]) -> Iterator[bytes]:
+    at, number = 0, 0
+    while at < len(audio):
+        size = sizes[number % len(sizes)]
+        yield audio[at : at + size].tobytes()
+        at += size
+        number += 1
+
+
+def heard(
+    values: dict[str, object], pieces: list[bytes], flush_at: int | None
+) -> tuple[list[Event], list[tuple[tuple[int, ...], bytes]], list[int]]:
+    """Events, chunks with their audio, and how far the session was behind every packet."""
+    session = Session(SessionOptions.model_validate(values), SPEC)
+    recogniser = ToyRecogniser()
+    events: list[Event] = []
+    chunks: list[tuple[tuple[int, ...], bytes]] = []
+    lags: list[int] = []
+
+    def work() -> None:
+        while (chunk := session.next_chunk()) is not None:
+            place = (chunk.sequence, chunk.frames, chunk.start, chunk.last, chunk.lookahead, chunk.end)
+            chunks.append((place, chunk.samples.tobytes()))
+            session.receive_result(recogniser.step(chunk))
+        events.extend(session.events())
+        lags.append(session.backlog_ms)
+
+    for number, piece in enumerate(pieces):
+        session.receive_audio(piece)
+        work()
+        if number == flush_at:
+            session.receive_flush()
+            session.receive_options({"endpoint": {"silence_ms": 200}})
+            work()
+    session.receive_end()
+    work()
+    assert session.closed
+    return events, chunks, lags
+
+
+@settings(max_examples=80, deadline=None)
+@given(parts, packets, options, st.none() | st.integers(0, 30))
+def test_calm_changes_nothing(plan, sizes, values, flush_at):
+    pieces = list(cut(recorded(plan), sizes))
+    ours = heard(values, pieces, flush_at)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calm, "_take", None)
+        theirs = heard(values, pieces, flush_at)
+    assert ours[0] == theirs[0]
+    assert [place for place, _ in ours[1]] == [place for place, _ in theirs[1]]
+    assert ours[1] == theirs[1]
+    assert ours[2] == theirs[2]
+
+
+def test_most_hops_of_speech_are_calm(monkeypatch):
+    outcomes: list[int] = []
+    take = calm.open_calm()
+    assert take is not None
+
+    def counted(state: object, hop: bytes) -> int:
+        outcomes.append(take(state, hop))
+        return outcomes[-1]
+
+    monkeypatch.setattr(calm, "_take", counted)
+    audio = (COMMANDS * 32_768).clip(-32_768, 32_767).astype("<i2")
+    pieces = list(cut(audio, [HOP]))
+    heard({"sample_rate": 16_000}, pieces, None)
+    assert sum(outcome != Outcome.ROUSED for outcome in outcomes) > 0.7 * len(pieces)
