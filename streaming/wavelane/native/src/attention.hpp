@@ -139,54 +139,95 @@ class Attention {
     }
   }
 
+  // What all rows of a step attend with.
+  struct Keys {
+    const float* bias_v;      // [heads * width] what the position bias differs by from the content bias
+    const Group* positions;   // [heads][width groups][span] of the distances left + chunk - 1 .. -(chunk - 1)
+    int span;                 // a multiple of 16
+    const int* lowest;        // [chunk] a query sees the keys lowest .. highest - 1 of left + chunk
+    const int* highest;
+  };
+
+  // Whether tiles multiply chunks of that size; attend() wants ``StripTiles(chunk, depth_groups())`` then.
+  static bool tiled(int chunk) { return kTiled<P> && chunk <= kTile; }
+  // Groups of a tile of keys: they divide a head's.
+  int depth_groups() const {
+    const int all = width / P::kPerGroup;
+    int most = kTile;
+    while (all % most != 0) --most;
+    return most;
+  }
+
   // Attend from ``chunk`` queries (scaled, with content bias) to the window, whose newest frames are the chunk's.
-  //
-  // ``query`` [chunk, stride]; ``bias_v`` [heads * width] what the position bias differs by from the content bias;
-  // ``positions`` [heads][width groups][span] of the distances left + chunk - 1 .. -(chunk - 1), span a multiple of 16;
-  // ``lowest`` and ``highest`` [chunk]: a query sees the keys lowest .. highest - 1 of left + chunk. Writes
-  // [chunk, out_stride].
+  // ``query`` [chunk, stride]; writes ``out`` [chunk, out_stride].
   void attend(const float* query, long stride, int chunk, const Window& window, const Group* keys, const Group* values,
-              const float* bias_v, const Group* positions, int span, const int* lowest, const int* highest, float* out,
-              long out_stride, Scratch& s) const {
-    const int wg = width / P::kPerGroup;
-    const int first = window.begin / kLanes * kLanes;
+              const Keys& all, float* out, long out_stride, Scratch& s) const {
+    const int wg = width / P::kPerGroup, span = all.span;
+    // Tiles of values hold 16 groups: what lies in them beside the window is finite and weighs nothing.
+    const int unit = tiled(chunk) ? kTile * P::kPerGroup : kLanes;
+    const int first = window.begin / unit * unit;
     const int end = window.begin + window.cached + chunk;
-    const int vectors = (end - first + kLanes - 1) / kLanes;
-    const long row = capacity + 2 * kLanes;
-    Group* q = s.query.reserve(static_cast<size_t>(chunk) * wg);
-    Group* qp = s.positional.reserve(static_cast<size_t>(chunk) * wg);
-    float* scores = s.scores.reserve(static_cast<size_t>(chunk) * row);
-    float* distances = s.distances.reserve(static_cast<size_t>(chunk) * span + 2 * kLanes);
-    Group* weights = s.weights.reserve(static_cast<size_t>(chunk) * row);
-    // Keys before the stream's start are not in the cache: column 0 of the mask is so many keys before ``begin``.
-    const int missing = left - window.cached;
-    const int group0 = first / P::kPerGroup, group_end = (end + P::kPerGroup - 1) / P::kPerGroup;
+    const int vectors = (end - first + unit - 1) / unit * (unit / kLanes);
+    const long row = capacity + 2 * kLanes, each = chunk * row, far = static_cast<long>(chunk) * span;
+    Group* q = s.query.reserve(static_cast<size_t>(heads) * chunk * wg);
+    Group* qp = s.positional.reserve(static_cast<size_t>(heads) * chunk * wg);
+    float* scores = s.scores.reserve(static_cast<size_t>(heads) * each);
+    float* distances = s.distances.reserve(static_cast<size_t>(heads) * far + 2 * kLanes);
+    Group* weights = s.weights.reserve(static_cast<size_t>(heads) * each);
     for (int h = 0; h < heads; ++h) {
       for (int t = 0; t < chunk; ++t) {
+        const long at = (static_cast<long>(h) * chunk + t) * wg;
         for (int c = 0; c < width; c += kLanes) {
           const Floats x = _mm512_loadu_ps(query + t * stride + h * width + c);
-          P::store(q + t * wg + c / P::kPerGroup, x);
-          P::store(qp + t * wg + c / P::kPerGroup, _mm512_add_ps(x, _mm512_loadu_ps(bias_v + h * width + c)));
+          P::store(q + at + c / P::kPerGroup, x);
+          P::store(qp + at + c / P::kPerGroup, _mm512_add_ps(x, _mm512_loadu_ps(all.bias_v + h * width + c)));
         }
       }
-      strip_product<P>(q, wg, chunk, keys + static_cast<long>(h) * wg * capacity + first, capacity, wg, vectors, scores,
-                       row);
-      strip_product<P>(qp, wg, chunk, positions + static_cast<long>(h) * wg * span, span, wg, span / kLanes, distances,
-                       span);
+    }
+    for (int h = 0; h < heads; ++h) {
+      const long at = static_cast<long>(h) * chunk * wg;
+      by_width(q + at, chunk, keys + static_cast<long>(h) * wg * capacity + first, capacity, vectors, scores + h * each, row);
+      by_width(qp + at, chunk, all.positions + static_cast<long>(h) * wg * span, span, span / kLanes, distances + h * far,
+               span);
+    }
+    // Keys before the stream's start are not in the cache: column 0 of the mask is so many keys before ``begin``.
+    const int missing = left - window.cached;
+    for (int h = 0; h < heads; ++h) {
       for (int t = 0; t < chunk; ++t) {
-        const int low = std::max(lowest[t] - missing, 0) + window.begin;
-        const int high = std::min(highest[t], left + window.length) - missing + window.begin;
+        const int low = std::max(all.lowest[t] - missing, 0) + window.begin;
+        const int high = std::min(all.highest[t], left + window.length) - missing + window.begin;
         // Key j of left + chunk is in column chunk - 1 - t + j; position p is key p - begin + missing.
-        const float* by_distance = distances + static_cast<long>(t) * span + (chunk - 1 - t) + missing - window.begin;
-        softmax(scores + t * row, by_distance, first, low, high, vectors, weights + t * row / P::kPerGroup);
+        const float* by_distance = distances + h * far + static_cast<long>(t) * span + (chunk - 1 - t) + missing - window.begin;
+        const long at = h * each + t * row;
+        softmax(scores + at, by_distance, first, low, high, vectors, weights + at / P::kPerGroup);
       }
-      strip_product<P>(weights, row / P::kPerGroup, chunk,
-                       values + (static_cast<long>(h) * (capacity / P::kPerGroup) + group0) * width, width,
-                       group_end - group0, width / kLanes, out + h * width, out_stride);
+    }
+    const int group0 = first / P::kPerGroup;
+    const int groups = tiled(chunk) ? vectors * kLanes / P::kPerGroup : (end + P::kPerGroup - 1) / P::kPerGroup - group0;
+    for (int h = 0; h < heads; ++h) {
+      const Group* from = values + (static_cast<long>(h) * (capacity / P::kPerGroup) + group0) * width;
+      const Group* by = weights + h * each / P::kPerGroup;
+      if (tiled(chunk)) {
+        strip_tiles<P, true>(by, row / P::kPerGroup, from, width, groups / kTile, kTile, width / kLanes, out + h * width,
+                             out_stride);
+      } else {
+        strip_product<P>(by, row / P::kPerGroup, chunk, from, width, groups, width / kLanes, out + h * width, out_stride);
+      }
     }
   }
 
  private:
+  // Rows as wide as a head times a matrix [width groups, stride].
+  void by_width(const Group* a, int rows, const Group* b, long stride, int vectors, float* to, long to_stride) const {
+    const int wg = width / P::kPerGroup;
+    if (tiled(rows)) {
+      const int groups = depth_groups();
+      strip_tiles<P, false>(a, wg, b, stride, wg / groups, groups, vectors, to, to_stride);
+    } else {
+      strip_product<P>(a, wg, rows, b, stride, wg, vectors, to, to_stride);
+    }
+  }
+
   // Scores of the positions ``first + i`` to weights; only positions low .. high - 1 have any.
   static void softmax(float* scores, const float* by_distance, int first, int low, int high, int vectors, Group* to) {
     Floats peak = _mm512_set1_ps(-3e38f);

@@ -174,14 +174,22 @@ class Layer {
     float* wide = s.wide.reserve(static_cast<size_t>(frames) * stride);
     product<P>(s.rows, frames, qkv, store(wide, stride, static_cast<int>(stride), itself));
     float* attended = s.attended.reserve(static_cast<size_t>(frames) * third);
-    for (int row = 0; row < rows; ++row) {
-      const float* from = wide + static_cast<long>(row) * chunk.size * stride;
-      const Window& window = windows[row];
-      attention.append(from + third, from + 2 * third, stride, chunk.size, window.begin + window.cached,
-                       states[row].keys, states[row].values);
-      attention.attend(from, stride, chunk.size, window, states[row].keys, states[row].values, bias_v.get(),
-                       chunk.positions, chunk.span, chunk.lowest, chunk.highest,
-                       attended + static_cast<long>(row) * chunk.size * third, third, s.attention);
+    const auto every = [&] {
+      const typename Attention<A>::Keys keys{bias_v.get(), chunk.positions, chunk.span, chunk.lowest, chunk.highest};
+      for (int row = 0; row < rows; ++row) {
+        const float* from = wide + static_cast<long>(row) * chunk.size * stride;
+        const Window& window = windows[row];
+        attention.append(from + third, from + 2 * third, stride, chunk.size, window.begin + window.cached,
+                         states[row].keys, states[row].values);
+        attention.attend(from, stride, chunk.size, window, states[row].keys, states[row].values, keys,
+                         attended + static_cast<long>(row) * chunk.size * third, third, s.attention);
+      }
+    };
+    if (Attention<A>::tiled(chunk.size)) {
+      const StripTiles tiles(chunk.size, attention.depth_groups());
+      every();
+    } else {
+      every();
     }
     s.rows.shape(frames, static_cast<int>(third));
     for (int r = 0; r < frames; ++r) s.rows.set(r, attended + r * third, static_cast<int>(third));

@@ -383,9 +383,9 @@ class Model final : public AnyModel {
 
   // So many rows that what they need between two products stays in the second-level cache, in whole tiles if possible.
   static int rows_at_once(int size) {
-    const int most = std::max(1, 96 / size);
+    const int most = std::max(1, (kTiled<P> ? 128 : 96) / size);
     for (int rows = most; rows > most / 2; --rows) {
-      if (rows * size % kRows == 0) return rows;
+      if (rows * size % (kTiled<P> ? kTile : kRows) == 0) return rows;
     }
     return most;
   }
@@ -412,6 +412,7 @@ class Model final : public AnyModel {
       batch.lengths[row] = length;
       batch.positions[row] = lane.heard;
       batch.finite[row] = finite(mine, length);
+      if (!batch.finite[row]) forget(batch.lanes[row]);
       lane.heard += length;
       if (batch.encoded != nullptr) {
         for (int t = 0; t < size; ++t) {
@@ -420,6 +421,15 @@ class Model final : public AnyModel {
         }
       }
       if (config_.head == kCtc) ctc_.decode(row * size, length, lane.last, s.pieces[row], s.ctc);
+    }
+  }
+
+  // Zeros for numbers that are none: a later stream may read what lies beside its window, and weigh it with zero.
+  void forget(long lane) const {
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const LayerState state = state_of(lane, static_cast<int>(i));
+      std::memset(state.keys, 0, sizeof(Group) * attention_.key_groups());
+      std::memset(state.values, 0, sizeof(Group) * attention_.value_groups());
     }
   }
 

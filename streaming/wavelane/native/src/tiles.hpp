@@ -28,6 +28,9 @@ inline bool tiles_allowed() {
   return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
 }
 
+// The compiler does not know what instructions on tiles read: whatever was written has to be in memory before them.
+inline __attribute__((always_inline)) void written() { asm volatile("" ::: "memory"); }
+
 struct alignas(64) TileShapes {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t bytes[16] = {};
@@ -36,13 +39,17 @@ struct alignas(64) TileShapes {
     rows[tile] = static_cast<uint8_t>(height);
     bytes[tile] = static_cast<uint16_t>(groups * 4);
   }
+  void use() const {
+    asm volatile("" ::"r"(this) : "memory");
+    _tile_loadconfig(this);
+  }
 };
 
 // Eight tiles of full size: 0-3 sums, 4-5 rows, 6-7 weights.
 inline void whole_tiles() {
   TileShapes shapes;
   for (int i = 0; i < 8; ++i) shapes.set(i, kTile, kTile);
-  _tile_loadconfig(&shapes);
+  shapes.use();
 }
 
 class Tiles {
@@ -66,6 +73,7 @@ class Tiles {
 // 16 rows against a block of 64 columns: ``a`` [16, a_stride], ``b`` [depth][4] tiles, ``to`` [16, 64].
 template <class P>
 __attribute__((noinline)) void tile_block(const Group* a, long a_stride, const Group* b, int depth, Group* to) {
+  written();
   const long line = a_stride * static_cast<long>(sizeof(Group));
   _tile_zero(0);
   _tile_zero(1);
@@ -91,6 +99,7 @@ __attribute__((noinline)) void tile_block(const Group* a, long a_stride, const G
 // The same for 32 rows: every tile of weights is used twice.
 template <class P>
 __attribute__((noinline)) void tile_block2(const Group* a, long a_stride, const Group* b, int depth, Group* to) {
+  written();
   const long line = a_stride * static_cast<long>(sizeof(Group));
   for (int half = 0; half < 2; ++half, b += 2 * kTileGroups, to += 2 * kTile) {
     const Group* upper = a;
@@ -117,6 +126,77 @@ __attribute__((noinline)) void tile_block2(const Group* a, long a_stride, const 
   }
 }
 
+// Tiles for products of few rows with strips of groups, as long as it is alive: 0-3 sums, 4 and 6 rows and weights of
+// ``groups`` groups, 5 and 7 of 16.
+class StripTiles {
+ public:
+  StripTiles(int rows, int groups) {
+    TileShapes shapes;
+    for (int i = 0; i < 6; ++i) shapes.set(i, rows, i == 4 ? groups : kTile);
+    shapes.set(6, groups, kTile);
+    shapes.set(7, kTile, kTile);
+    shapes.use();
+  }
+  ~StripTiles() { whole_tiles(); }
+  StripTiles(const StripTiles&) = delete;
+  StripTiles& operator=(const StripTiles&) = delete;
+};
+
+// to [rows, 16 vectors] = a [rows, depth * groups] times b [depth * groups, 16 vectors]; with ``Whole`` groups is 16.
+template <class P, bool Whole>
+__attribute__((noinline)) void strip_tiles(const Group* a, long a_stride, const Group* b, long b_stride, int depth,
+                                           int groups, int vectors, float* to, long to_stride) {
+  written();
+  const long a_line = a_stride * static_cast<long>(sizeof(Group)), b_line = b_stride * static_cast<long>(sizeof(Group));
+  for (; vectors > 0; vectors -= 4, b += 4 * kTile, to += 4 * kTile) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int k = 0; k < depth; ++k) {
+      const Group* weights = b + k * groups * b_stride;
+      if constexpr (Whole) {
+        _tile_loadd(5, a + k * groups, a_line);
+        _tile_loadd(7, weights, b_line);
+        WAVELANE_TILE_DOT(0, 5, 7);
+        if (vectors > 1) {
+          _tile_loadd(7, weights + kTile, b_line);
+          WAVELANE_TILE_DOT(1, 5, 7);
+        }
+        if (vectors > 2) {
+          _tile_loadd(7, weights + 2 * kTile, b_line);
+          WAVELANE_TILE_DOT(2, 5, 7);
+        }
+        if (vectors > 3) {
+          _tile_loadd(7, weights + 3 * kTile, b_line);
+          WAVELANE_TILE_DOT(3, 5, 7);
+        }
+      } else {
+        _tile_loadd(4, a + k * groups, a_line);
+        _tile_loadd(6, weights, b_line);
+        WAVELANE_TILE_DOT(0, 4, 6);
+        if (vectors > 1) {
+          _tile_loadd(6, weights + kTile, b_line);
+          WAVELANE_TILE_DOT(1, 4, 6);
+        }
+        if (vectors > 2) {
+          _tile_loadd(6, weights + 2 * kTile, b_line);
+          WAVELANE_TILE_DOT(2, 4, 6);
+        }
+        if (vectors > 3) {
+          _tile_loadd(6, weights + 3 * kTile, b_line);
+          WAVELANE_TILE_DOT(3, 4, 6);
+        }
+      }
+    }
+    const long to_line = to_stride * static_cast<long>(sizeof(float));
+    _tile_stored(0, to, to_line);
+    if (vectors > 1) _tile_stored(1, to + kTile, to_line);
+    if (vectors > 2) _tile_stored(2, to + 2 * kTile, to_line);
+    if (vectors > 3) _tile_stored(3, to + 3 * kTile, to_line);
+  }
+}
+
 #else
 
 template <class P>
@@ -130,6 +210,12 @@ template <class P>
 void tile_block(const Group*, long, const Group*, int, Group*) {}
 template <class P>
 void tile_block2(const Group*, long, const Group*, int, Group*) {}
+class StripTiles {
+ public:
+  StripTiles(int, int) {}
+};
+template <class P, bool Whole>
+void strip_tiles(const Group*, long, const Group*, long, int, int, int, float*, long) {}
 
 #endif
 
