@@ -35,8 +35,12 @@ from wavelane.model.encoder import Encoder
 from wavelane.model.offline import step_inputs, windows
 from wavelane.work import Samples
 
-TOLERANCES = {"features": 1e-4, "encoded": 1e-3, "projected": 1e-3, "logprobs": 1e-3, "ids": 0.0, "frames": 0.0}
-"""Largest difference accepted, by the last part of an array's name."""
+TOLERANCES = {"features": 3e-4, "encoded": 1e-3, "projected": 1e-3, "logprobs": 1e-3, "ids": 0.0, "frames": 0.0}
+"""Largest difference accepted, by the last part of an array's name.
+
+Features are logarithms: in a silent band under a loud frame, float32's Fourier transform is 1.4e-4 off what float64 gives, in
+the references as in ours, and not to the same side on every processor.
+"""
 
 _KNOWN = re.compile(
     r"features|step\d+_encoded|ctc_logprobs|ctc_ids|rnnt_ids|rnnt_frames|prompt\d+_(step\d+_projected|rnnt_ids)"
