@@ -38,8 +38,8 @@ from wavelane.work import Samples
 TOLERANCES = {"features": 3e-4, "encoded": 1e-3, "projected": 1e-3, "logprobs": 1e-3, "ids": 0.0, "frames": 0.0}
 """Largest difference accepted, by the last part of an array's name.
 
-Features are logarithms: in a silent band under a loud frame, float32's Fourier transform is 1.4e-4 off what float64 gives, in
-the references as in ours, and not to the same side on every processor.
+Features are logarithms: in a silent band under a loud frame, float32's Fourier transform is 1.4e-4 off what float64
+gives, in the references as in ours, and not to the same side on every processor.
 """
 
 _KNOWN = re.compile(
