@@ -136,7 +136,10 @@ class LiveSession:
     def take_audio(self, data: bytes) -> None:
         """Take a little audio on the spot: the short way of :meth:`receive_audio`."""
         session = self._session
-        self._guard(session.receive_audio, data)
+        try:
+            session.receive_audio(data)
+        except Exception:
+            self._break()
         self._account()
         if self._broken or self.report_progress or not session.idle:
             self._advance()
@@ -240,7 +243,14 @@ class LiveSession:
     @property
     def _congested(self) -> bool:
         """The engine works on more of this session than the limit, so that more audio would only wait."""
-        return not self._closed and self._full and self._awaiting and (self._session.more or not self._session.ended)
+        # Most of the time the engine has nothing of a session, and nothing else needs to be asked then.
+        return (
+            (self._chunks > 0 or self._windows_out > 0)
+            and not self._closed
+            and self._full
+            and self._awaiting
+            and (self._session.more or not self._session.ended)
+        )
 
     @property
     def _full(self) -> bool:
@@ -272,7 +282,7 @@ class LiveSession:
         received = self._session.received
         if received > self._received:
             arrivals.append((received, time.monotonic()))
-            self._metrics.audio.inc((received - self._received) / self._rate)
+            self._metrics.audio.value += (received - self._received) / self._rate
             self._received = received
         backlog = self._session.backlog_ms
         if len(arrivals) > 1:
@@ -333,12 +343,16 @@ class LiveSession:
         try:
             call(*arguments)
         except Exception:
-            self._log.exception("the session core failed")
-            error = WavelaneError(ErrorCode.INTERNAL, "a fault of the server ended this session; it was logged")
-            with suppress(Exception):
-                self._session.receive_error(error)
-            self._broken = not self._session.closed
-            self.failure = error
+            self._break()
+
+    def _break(self) -> None:
+        """The session core has raised the exception that is being handled."""
+        self._log.exception("the session core failed")
+        error = WavelaneError(ErrorCode.INTERNAL, "a fault of the server ended this session; it was logged")
+        with suppress(Exception):
+            self._session.receive_error(error)
+        self._broken = not self._session.closed
+        self.failure = error
 
     def _advance(self) -> None:
         """Work to the engine, events to the client, and the end if it has come."""

@@ -25,16 +25,13 @@ class LoopCounter(Collector):
     def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry) -> None:
         self._name = name
         self._documentation = documentation
-        self._value = 0.0
+        self.value = 0.0
+        """To be added to."""
         registry.register(self)
-
-    def inc(self, amount: float) -> None:
-        """Add."""
-        self._value += amount
 
     def collect(self) -> Iterable[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
-        yield CounterMetricFamily(self._name, self._documentation, value=self._value)
+        yield CounterMetricFamily(self._name, self._documentation, value=self.value)
 
 
 class LoopHistogram(Collector):

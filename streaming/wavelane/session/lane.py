@@ -52,7 +52,8 @@ class Lane:
         self._lookahead = _shortest(options)
         self._told = self._lookahead
         self._out = out
-        self._detector = detector
+        self._gated = detector is not None
+        self._deferred = detector if isinstance(detector, DeferredDetector) else None
         self._resampler: Resampler | None = None
         self._front_end = FrontEnd.wanted(options.audio)
         self._lead = to_samples(options.audio.lead_ms)
@@ -84,7 +85,7 @@ class Lane:
             self._lookahead = _shortest(options)
         self._options = self.recognition.options = options
         self._grammar = grammar
-        self._decoding = decoding_of(options, self._spec, grammar, gated=self._detector is not None)
+        self._decoding = decoding_of(options, self._spec, grammar, gated=self._gated)
         self._gate.endpoint = options.endpoint
         self.retarget(self._lookahead)
 
@@ -100,7 +101,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """There is neither a chunk nor a window to hand out."""
-        return not self.chunks and not (isinstance(self._detector, DeferredDetector) and self._detector.windows)
+        return not self.chunks and not (self._deferred and self._deferred.windows)
 
     def push_int16(self, data: bytes) -> None:
         """Take mono audio as most of it comes: [2 * n] bytes of 16-bit little-endian samples at the model's rate."""
@@ -177,8 +178,8 @@ class Lane:
 
     def next_windows(self) -> VadWork | None:
         """Windows for a detector that runs elsewhere, or None."""
-        detector = self._detector
-        if not isinstance(detector, DeferredDetector) or not detector.windows:
+        detector = self._deferred
+        if detector is None or not detector.windows:
             return None
         work = VadWork(lane=self._channel, windows=np.concatenate(detector.windows), fresh=detector.fresh)
         detector.windows = []

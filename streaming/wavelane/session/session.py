@@ -82,6 +82,9 @@ class Session:
             Lane(channel, spec, self.options, detectors(self.options), self._events, grammar)
             for channel in range(count)
         ]
+        self._only = self._lanes[0].recognition if count == 1 else None
+        """Of the only lane."""
+        self._rate = spec.features.sample_rate
         self._mono = count == 1 and options.channel in ("mix", "separate", 0)
         self._int16: PcmDecoder | None = None
         """The decoder, where samples come as most clients send them: with nothing to decode, mix or resample."""
@@ -108,15 +111,16 @@ class Session:
     @property
     def backlog_ms(self) -> int:
         """Audio received but not yet recognised (ms), the slowest lane's."""
-        lanes = self._lanes
+        only = self._only
         # Asked several times for each packet, and nearly all sessions have one lane.
-        return lanes[0].recognition.lag_ms if len(lanes) == 1 else max(lane.recognition.lag_ms for lane in lanes)
+        if only is None:
+            return max(lane.recognition.lag_ms for lane in self._lanes)
+        return (only.received - only.processed) * 1000 // self._rate
 
     @property
     def received(self) -> int:
         """Sample clock at the end of the audio received."""
-        lanes = self._lanes
-        return lanes[0].clock if len(lanes) == 1 else max(lane.clock for lane in lanes)
+        return max(lane.clock for lane in self._lanes) if self._only is None else self._only.received
 
     def processed(self, channel: int) -> int:
         """Sample clock up to which a channel's audio is recognised or known to be silence."""
@@ -140,10 +144,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """There is nothing to hand out: no chunk, no windows, no event."""
-        if self._events:
-            return False
-        lanes = self._lanes
-        return lanes[0].idle if len(lanes) == 1 else all(lane.idle for lane in lanes)
+        return not self._events and (self._lanes[0].idle if self._only else all(lane.idle for lane in self._lanes))
 
     def receive_audio(self, data: bytes) -> None:
         """Take audio bytes; any split of the same bytes gives the same finals.
