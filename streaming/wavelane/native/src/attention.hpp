@@ -2,8 +2,8 @@
 //
 // A lane keeps keys and values of the last frames in a strip of ``capacity`` positions, of which the window
 // begin .. begin + count is alive. New frames go behind it; when the strip is full the window moves to its front, so
-// that most steps move nothing. Keys lie [width groups, capacity] and values [capacity groups, width]: either product
-// reads whole vectors of it.
+// that most steps move nothing. Keys lie [capacity / 16, width groups, 16] and values [capacity groups, width]: either
+// product reads whole vectors of it, in the order in which they lie.
 #pragma once
 
 #include "product.hpp"
@@ -12,10 +12,10 @@ namespace wavelane {
 
 // Rows x NV vectors of a product of ``rows`` short rows with a matrix in memory.
 template <class P, int MR, int NV>
-inline void strip_tile(const Group* a, long a_stride, const Group* b, long b_stride, int groups, float* to,
+inline void strip_tile(const Group* a, long a_stride, const Group* b, long b_stride, long next, int groups, float* to,
                        long to_stride) {
   typename P::Sum sum[MR][NV];
-  dot_tile<P, MR, NV>(a, a_stride, b, b_stride, groups, sum);
+  dot_tile<P, MR, NV>(a, a_stride, b, b_stride, next, groups, sum);
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 8
@@ -24,46 +24,46 @@ inline void strip_tile(const Group* a, long a_stride, const Group* b, long b_str
 }
 
 template <class P, int MR>
-__attribute__((noinline)) void strip_rows(const Group* a, long a_stride, const Group* b, long b_stride, int groups, int vectors, float* to,
-                       long to_stride) {
+__attribute__((noinline)) void strip_rows(const Group* a, long a_stride, const Group* b, long b_stride, long next, int groups,
+                                          int vectors, float* to, long to_stride) {
   // As many sums as hide the instruction's latency and fit the registers.
   constexpr int kMost = MR <= 2 ? 6 : MR <= 4 ? 4 : 3;
   while (vectors > 0) {
     const int n = vectors < kMost ? vectors : kMost;
     switch (n) {
-      case 1: strip_tile<P, MR, 1>(a, a_stride, b, b_stride, groups, to, to_stride); break;
-      case 2: strip_tile<P, MR, 2>(a, a_stride, b, b_stride, groups, to, to_stride); break;
-      case 3: strip_tile<P, MR, 3>(a, a_stride, b, b_stride, groups, to, to_stride); break;
+      case 1: strip_tile<P, MR, 1>(a, a_stride, b, b_stride, next, groups, to, to_stride); break;
+      case 2: strip_tile<P, MR, 2>(a, a_stride, b, b_stride, next, groups, to, to_stride); break;
+      case 3: strip_tile<P, MR, 3>(a, a_stride, b, b_stride, next, groups, to, to_stride); break;
       case 4:
-        if constexpr (kMost >= 4) strip_tile<P, MR, 4>(a, a_stride, b, b_stride, groups, to, to_stride);
+        if constexpr (kMost >= 4) strip_tile<P, MR, 4>(a, a_stride, b, b_stride, next, groups, to, to_stride);
         break;
       case 5:
-        if constexpr (kMost >= 6) strip_tile<P, MR, 5>(a, a_stride, b, b_stride, groups, to, to_stride);
+        if constexpr (kMost >= 6) strip_tile<P, MR, 5>(a, a_stride, b, b_stride, next, groups, to, to_stride);
         break;
       default:
-        if constexpr (kMost >= 6) strip_tile<P, MR, 6>(a, a_stride, b, b_stride, groups, to, to_stride);
+        if constexpr (kMost >= 6) strip_tile<P, MR, 6>(a, a_stride, b, b_stride, next, groups, to, to_stride);
         break;
     }
     vectors -= n;
-    b += n * kLanes;
+    b += n * next;
     to += n * kLanes;
   }
 }
 
-// to[rows, vectors * 16] = a[rows, groups] times b[groups, vectors * 16]
+// to[rows, vectors * 16] = a[rows, groups] times b[groups, vectors * 16], whose vectors lie ``next`` groups apart
 template <class P>
-inline void strip_product(const Group* a, long a_stride, int rows, const Group* b, long b_stride, int groups,
+inline void strip_product(const Group* a, long a_stride, int rows, const Group* b, long b_stride, long next, int groups,
                           int vectors, float* to, long to_stride) {
   while (rows > 0) {
     const int n = rows < 7 ? rows : 7;
     switch (n) {
-      case 1: strip_rows<P, 1>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
-      case 2: strip_rows<P, 2>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
-      case 3: strip_rows<P, 3>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
-      case 4: strip_rows<P, 4>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
-      case 5: strip_rows<P, 5>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
-      case 6: strip_rows<P, 6>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
-      default: strip_rows<P, 7>(a, a_stride, b, b_stride, groups, vectors, to, to_stride); break;
+      case 1: strip_rows<P, 1>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
+      case 2: strip_rows<P, 2>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
+      case 3: strip_rows<P, 3>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
+      case 4: strip_rows<P, 4>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
+      case 5: strip_rows<P, 5>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
+      case 6: strip_rows<P, 6>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
+      default: strip_rows<P, 7>(a, a_stride, b, b_stride, next, groups, vectors, to, to_stride); break;
     }
     rows -= n;
     a += n * a_stride;
@@ -93,31 +93,30 @@ class Attention {
 
   // Where a window that ends at ``end`` has to begin for ``chunk`` more frames to fit; moved says whether it moves.
   bool full(int end, int chunk) const { return end + chunk > capacity; }
-  // Groups of values hold neighbours: the window moves by whole groups.
-  int moved(int begin) const { return begin % P::kPerGroup; }
+  // The window moves by whole vectors of keys.
+  int moved(int begin) const { return begin % kLanes; }
 
   void move(Group* keys, Group* values, int begin, int count) const {
-    const int to = moved(begin), shift = begin - to, size = count + to;
-    for (long row = 0; row < static_cast<long>(heads) * (width / P::kPerGroup); ++row) {
-      Group* line = keys + row * capacity;
-      std::memmove(line, line + shift, sizeof(Group) * size);
-    }
-    const int groups = (size + P::kPerGroup - 1) / P::kPerGroup;
+    const int shift = begin - moved(begin), size = round_up(moved(begin) + count, kLanes);
+    const long wg = width / P::kPerGroup, each = capacity / P::kPerGroup * static_cast<long>(width);
     for (int h = 0; h < heads; ++h) {
-      Group* strip = values + static_cast<long>(h) * (capacity / P::kPerGroup) * width;
-      std::memmove(strip, strip + static_cast<long>(shift / P::kPerGroup) * width, sizeof(Group) * groups * width);
+      std::memmove(keys + h * wg * capacity, keys + h * wg * capacity + shift * wg, sizeof(Group) * size * wg);
+      std::memmove(values + h * each, values + h * each + shift * wg, sizeof(Group) * size * wg);
     }
   }
 
   // Frames ``key`` and ``value`` [chunk, stride] (heads * width of each row are read) behind position ``at``.
   void append(const float* key, const float* value, long stride, int chunk, int at, Group* keys, Group* values) const {
-    const int rows = heads * (width / P::kPerGroup);
+    const int wg = width / P::kPerGroup;
     alignas(64) Group line[kLanes];
     for (int t = 0; t < chunk; ++t) {
       const int position = at + t;
-      for (int row = 0; row < rows; row += kLanes / P::kPerGroup) {
-        P::store(line, _mm512_loadu_ps(key + t * stride + row * P::kPerGroup));
-        for (int i = 0; i < kLanes / P::kPerGroup; ++i) keys[static_cast<long>(row + i) * capacity + position] = line[i];
+      for (int h = 0; h < heads; ++h) {
+        Group* column = keys + (static_cast<long>(h) * capacity + position / kLanes * kLanes) * wg + position % kLanes;
+        for (int c = 0; c < width; c += kLanes) {
+          P::store(line, _mm512_loadu_ps(key + t * stride + h * width + c));
+          for (int i = 0; i < kLanes / P::kPerGroup; ++i, column += kLanes) *column = line[i];
+        }
       }
       for (int h = 0; h < heads; ++h) {
         Group* to = values + (static_cast<long>(h) * (capacity / P::kPerGroup) + position / P::kPerGroup) * width;
@@ -142,7 +141,7 @@ class Attention {
   // What all rows of a step attend with.
   struct Keys {
     const float* bias_v;      // [heads * width] what the position bias differs by from the content bias
-    const Group* positions;   // [heads][width groups][span] of the distances left + chunk - 1 .. -(chunk - 1)
+    const Group* positions;   // [heads][span / 16][width groups][16] of the distances left + chunk - 1 .. -(chunk - 1)
     int span;                 // a multiple of 16
     const int* lowest;        // [chunk] a query sees the keys lowest .. highest - 1 of left + chunk
     const int* highest;
@@ -186,9 +185,8 @@ class Attention {
     }
     for (int h = 0; h < heads; ++h) {
       const long at = static_cast<long>(h) * chunk * wg;
-      by_width(q + at, chunk, keys + static_cast<long>(h) * wg * capacity + first, capacity, vectors, scores + h * each, row);
-      by_width(qp + at, chunk, all.positions + static_cast<long>(h) * wg * span, span, span / kLanes, distances + h * far,
-               span);
+      by_width(q + at, chunk, keys + (static_cast<long>(h) * capacity + first) * wg, vectors, scores + h * each, row);
+      by_width(qp + at, chunk, all.positions + static_cast<long>(h) * wg * span, span / kLanes, distances + h * far, span);
     }
     // Keys before the stream's start are not in the cache: column 0 of the mask is so many keys before ``begin``.
     const int missing = left - window.cached;
@@ -208,23 +206,22 @@ class Attention {
       const Group* from = values + (static_cast<long>(h) * (capacity / P::kPerGroup) + group0) * width;
       const Group* by = weights + h * each / P::kPerGroup;
       if (tiled(chunk)) {
-        strip_tiles<P, true>(by, row / P::kPerGroup, from, width, groups / kTile, kTile, width / kLanes, out + h * width,
-                             out_stride);
+        value_tiles<P>(by, row / P::kPerGroup, from, width, groups / kTile, width / kLanes, out + h * width, out_stride);
       } else {
-        strip_product<P>(by, row / P::kPerGroup, chunk, from, width, groups, width / kLanes, out + h * width, out_stride);
+        strip_product<P>(by, row / P::kPerGroup, chunk, from, width, kLanes, groups, width / kLanes, out + h * width, out_stride);
       }
     }
   }
 
  private:
-  // Rows as wide as a head times a matrix [width groups, stride].
-  void by_width(const Group* a, int rows, const Group* b, long stride, int vectors, float* to, long to_stride) const {
+  // Rows as wide as a head times [vectors][width groups][16].
+  void by_width(const Group* a, int rows, const Group* b, int vectors, float* to, long to_stride) const {
     const int wg = width / P::kPerGroup;
     if (tiled(rows)) {
       const int groups = depth_groups();
-      strip_tiles<P, false>(a, wg, b, stride, wg / groups, groups, vectors, to, to_stride);
+      key_tiles<P>(a, wg, b, wg / groups, groups, vectors, to, to_stride);
     } else {
-      strip_product<P>(a, wg, rows, b, stride, wg, vectors, to, to_stride);
+      strip_product<P>(a, wg, rows, b, kLanes, static_cast<long>(wg) * kLanes, wg, vectors, to, to_stride);
     }
   }
 

@@ -55,7 +55,7 @@ class Model final : public AnyModel {
     shape_.stride = round_up(c.d_model, kLanes);
     shape_.layer_norm = c.layer_norm != 0;
     // Room for the window and some chunks: moving it costs as much as a step's attention.
-    shape_.capacity = round_up(c.left_context + 2 * c.most_chunk, 64);
+    shape_.capacity = round_up(c.left_context + 2 * std::max(c.most_chunk, kLanes), 64);
     attention_.heads = c.heads;
     attention_.width = shape_.padded_head;
     attention_.left = c.left_context;
@@ -164,7 +164,7 @@ class Model final : public AnyModel {
       for (int h = 0; h < shape_.heads; ++h) {
         for (int c = 0; c < shape_.head_width; ++c) {
           const float* from = positions + ((i * shape_.heads + h) * shape_.head_width + c) * distances;
-          Group* to = plan.positions.get() + i * plan.layer_groups + (static_cast<long>(h) * groups + c / per) * plan.span;
+          Group* to = plan.positions.get() + i * plan.layer_groups + static_cast<long>(h) * groups * plan.span + c / per * kLanes;
           for (int j = 0; j < distances; ++j) {
             Group bits;
             if (per == 1) {
@@ -172,7 +172,7 @@ class Model final : public AnyModel {
             } else {
               bits = static_cast<Group>(to_bfloat16(from[j])) << (16 * (c % per));
             }
-            to[j] |= bits;
+            to[static_cast<long>(j / kLanes) * groups * kLanes + j % kLanes] |= bits;
           }
         }
       }

@@ -48,9 +48,9 @@ constexpr int kBlock = 64;   // columns of a block of weights
 constexpr int kVectors = 4;  // sums of a row in a block
 constexpr int kRows = 6;     // rows of a tile: 24 sums, 4 weights and a row's group fit 32 registers
 
-// Sums of a tile: MR rows against NV * 16 columns.
+// Sums of a tile: MR rows against NV * 16 columns, which lie ``next`` groups apart.
 template <class P, int MR, int NV>
-inline __attribute__((always_inline)) void dot_tile(const Group* a, long a_stride, const Group* b, long b_stride,
+inline __attribute__((always_inline)) void dot_tile(const Group* a, long a_stride, const Group* b, long b_stride, long next,
                                                     int groups, typename P::Sum sum[MR][NV]) {
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
@@ -61,13 +61,13 @@ inline __attribute__((always_inline)) void dot_tile(const Group* a, long a_strid
 #pragma GCC unroll 8
     for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) sum[r][v] = P::dot(sum[r][v], a[r * a_stride + g], b + v * kLanes);
+      for (int v = 0; v < NV; ++v) sum[r][v] = P::dot(sum[r][v], a[r * a_stride + g], b + v * next);
     }
   }
 }
 
-// Weights [n, k] with bias: blocks of 64 columns, in a block group after group; or tile after tile, in a tile group after
-// group.
+// Weights [n, k] with bias: blocks of 64 columns, in a block group after group. Or, for tiles: blocks, their halves, pairs of
+// tiles, in a tile group after group.
 template <class P>
 class Packed {
  public:
@@ -119,9 +119,9 @@ class Packed {
 
  private:
   // Of a group and a column in a block.
-  static size_t place(int g, int column) {
+  size_t place(int g, int column) const {
     if constexpr (!kTiled<P>) return static_cast<size_t>(g) * kBlock + column;
-    const int tile = g / kTile * (kBlock / kTile) + column / kTile;
+    const int half = column / (2 * kTile), tile = 2 * (half * groups / kTile + g / kTile) + column / kTile % 2;
     return static_cast<size_t>(tile) * kTileGroups + g % kTile * kTile + column % kTile;
   }
 };
@@ -198,7 +198,7 @@ inline Floats finish(typename P::Sum sum, const Operand<P>& a, int r, const Pack
 template <class P, int MR>
 __attribute__((noinline)) void block_tile(const Group* a, long a_stride, const Group* b, int groups, typename P::Sum* to) {
   typename P::Sum sum[MR][kVectors];
-  dot_tile<P, MR, kVectors>(a, a_stride, b, kBlock, groups, sum);
+  dot_tile<P, MR, kVectors>(a, a_stride, b, kBlock, kLanes, groups, sum);
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 8

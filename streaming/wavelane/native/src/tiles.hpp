@@ -70,7 +70,7 @@ class Tiles {
     }                                               \
   } while (false)
 
-// 16 rows against a block of 64 columns: ``a`` [16, a_stride], ``b`` [depth][4] tiles, ``to`` [16, 64].
+// 16 rows against a block of 64 columns: ``a`` [16, a_stride], ``b`` [2][depth][2] tiles, ``to`` [16, 64].
 template <class P>
 __attribute__((noinline)) void tile_block(const Group* a, long a_stride, const Group* b, int depth, Group* to) {
   written();
@@ -79,15 +79,16 @@ __attribute__((noinline)) void tile_block(const Group* a, long a_stride, const G
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  for (int k = 0; k < depth; ++k, a += kTile, b += 4 * kTileGroups) {
+  const Group* right = b + depth * 2 * kTileGroups;
+  for (int k = 0; k < depth; ++k, a += kTile, b += 2 * kTileGroups, right += 2 * kTileGroups) {
     _tile_loadd(4, a, line);
     _tile_loadd(6, b, 64);
     WAVELANE_TILE_DOT(0, 4, 6);
     _tile_loadd(7, b + kTileGroups, 64);
     WAVELANE_TILE_DOT(1, 4, 7);
-    _tile_loadd(5, b + 2 * kTileGroups, 64);
+    _tile_loadd(5, right, 64);
     WAVELANE_TILE_DOT(2, 4, 5);
-    _tile_loadd(6, b + 3 * kTileGroups, 64);
+    _tile_loadd(6, right + kTileGroups, 64);
     WAVELANE_TILE_DOT(3, 4, 6);
   }
   _tile_stored(0, to, 256);
@@ -101,21 +102,20 @@ template <class P>
 __attribute__((noinline)) void tile_block2(const Group* a, long a_stride, const Group* b, int depth, Group* to) {
   written();
   const long line = a_stride * static_cast<long>(sizeof(Group));
-  for (int half = 0; half < 2; ++half, b += 2 * kTileGroups, to += 2 * kTile) {
+  for (int half = 0; half < 2; ++half, to += 2 * kTile) {
     const Group* upper = a;
     const Group* lower = a + kTile * a_stride;
-    const Group* weights = b;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (int k = 0; k < depth; ++k, upper += kTile, lower += kTile, weights += 4 * kTileGroups) {
-      _tile_loadd(6, weights, 64);
+    for (int k = 0; k < depth; ++k, upper += kTile, lower += kTile, b += 2 * kTileGroups) {
+      _tile_loadd(6, b, 64);
       _tile_loadd(4, upper, line);
       WAVELANE_TILE_DOT(0, 4, 6);
       _tile_loadd(5, lower, line);
       WAVELANE_TILE_DOT(2, 5, 6);
-      _tile_loadd(7, weights + kTileGroups, 64);
+      _tile_loadd(7, b + kTileGroups, 64);
       WAVELANE_TILE_DOT(1, 4, 7);
       WAVELANE_TILE_DOT(3, 5, 7);
     }
@@ -142,54 +142,64 @@ class StripTiles {
   StripTiles& operator=(const StripTiles&) = delete;
 };
 
-// to [rows, 16 vectors] = a [rows, depth * groups] times b [depth * groups, 16 vectors]; with ``Whole`` groups is 16.
-template <class P, bool Whole>
-__attribute__((noinline)) void strip_tiles(const Group* a, long a_stride, const Group* b, long b_stride, int depth,
-                                           int groups, int vectors, float* to, long to_stride) {
+// to [rows, 16 vectors] = a [rows, depth * groups] times b [vectors][depth * groups][16]
+template <class P>
+__attribute__((noinline)) void key_tiles(const Group* a, long a_stride, const Group* b, int depth, int groups, int vectors,
+                                         float* to, long to_stride) {
+  written();
+  const long a_line = a_stride * static_cast<long>(sizeof(Group)), to_line = to_stride * static_cast<long>(sizeof(float));
+  const long tile = static_cast<long>(groups) * kTile;
+#define WAVELANE_VECTOR(sum)                    \
+  _tile_zero(sum);                              \
+  for (int k = 0; k < depth; ++k, b += tile) {  \
+    _tile_loadd(4, a + k * groups, a_line);     \
+    _tile_loadd(6, b, 64);                      \
+    WAVELANE_TILE_DOT(sum, 4, 6);               \
+  }
+  // Two sums at a time: one is stored while the other one is added up.
+  for (; vectors > 1; vectors -= 2, to += 2 * kTile) {
+    WAVELANE_VECTOR(0)
+    WAVELANE_VECTOR(1)
+    _tile_stored(0, to, to_line);
+    _tile_stored(1, to + kTile, to_line);
+  }
+  if (vectors > 0) {
+    WAVELANE_VECTOR(2)
+    _tile_stored(2, to, to_line);
+  }
+#undef WAVELANE_VECTOR
+}
+
+// to [rows, 16 vectors] = a [rows, 16 depth] times b [16 depth, b_stride]
+template <class P>
+__attribute__((noinline)) void value_tiles(const Group* a, long a_stride, const Group* b, long b_stride, int depth, int vectors,
+                                           float* to, long to_stride) {
   written();
   const long a_line = a_stride * static_cast<long>(sizeof(Group)), b_line = b_stride * static_cast<long>(sizeof(Group));
+  const long to_line = to_stride * static_cast<long>(sizeof(float));
   for (; vectors > 0; vectors -= 4, b += 4 * kTile, to += 4 * kTile) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     for (int k = 0; k < depth; ++k) {
-      const Group* weights = b + k * groups * b_stride;
-      if constexpr (Whole) {
-        _tile_loadd(5, a + k * groups, a_line);
-        _tile_loadd(7, weights, b_line);
-        WAVELANE_TILE_DOT(0, 5, 7);
-        if (vectors > 1) {
-          _tile_loadd(7, weights + kTile, b_line);
-          WAVELANE_TILE_DOT(1, 5, 7);
-        }
-        if (vectors > 2) {
-          _tile_loadd(7, weights + 2 * kTile, b_line);
-          WAVELANE_TILE_DOT(2, 5, 7);
-        }
-        if (vectors > 3) {
-          _tile_loadd(7, weights + 3 * kTile, b_line);
-          WAVELANE_TILE_DOT(3, 5, 7);
-        }
-      } else {
-        _tile_loadd(4, a + k * groups, a_line);
-        _tile_loadd(6, weights, b_line);
-        WAVELANE_TILE_DOT(0, 4, 6);
-        if (vectors > 1) {
-          _tile_loadd(6, weights + kTile, b_line);
-          WAVELANE_TILE_DOT(1, 4, 6);
-        }
-        if (vectors > 2) {
-          _tile_loadd(6, weights + 2 * kTile, b_line);
-          WAVELANE_TILE_DOT(2, 4, 6);
-        }
-        if (vectors > 3) {
-          _tile_loadd(6, weights + 3 * kTile, b_line);
-          WAVELANE_TILE_DOT(3, 4, 6);
-        }
+      const Group* weights = b + k * kTile * b_stride;
+      _tile_loadd(5, a + k * kTile, a_line);
+      _tile_loadd(7, weights, b_line);
+      WAVELANE_TILE_DOT(0, 5, 7);
+      if (vectors > 1) {
+        _tile_loadd(7, weights + kTile, b_line);
+        WAVELANE_TILE_DOT(1, 5, 7);
+      }
+      if (vectors > 2) {
+        _tile_loadd(7, weights + 2 * kTile, b_line);
+        WAVELANE_TILE_DOT(2, 5, 7);
+      }
+      if (vectors > 3) {
+        _tile_loadd(7, weights + 3 * kTile, b_line);
+        WAVELANE_TILE_DOT(3, 5, 7);
       }
     }
-    const long to_line = to_stride * static_cast<long>(sizeof(float));
     _tile_stored(0, to, to_line);
     if (vectors > 1) _tile_stored(1, to + kTile, to_line);
     if (vectors > 2) _tile_stored(2, to + 2 * kTile, to_line);
@@ -214,8 +224,10 @@ class StripTiles {
  public:
   StripTiles(int, int) {}
 };
-template <class P, bool Whole>
-void strip_tiles(const Group*, long, const Group*, long, int, int, int, float*, long) {}
+template <class P>
+void key_tiles(const Group*, long, const Group*, int, int, int, float*, long) {}
+template <class P>
+void value_tiles(const Group*, long, const Group*, long, int, int, float*, long) {}
 
 #endif
 
