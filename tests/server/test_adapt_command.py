@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -23,17 +22,28 @@ def run(*arguments: object, fails: bool = False) -> str:
     return result.output if not fails else f"{result.output}{getattr(result.exception, 'message', '')}"
 
 
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "my.txt"
+def written(folder: Path) -> Path:
+    path = folder / "my.txt"
     path.write_text("Turn left at the quay.\nStop the car!\nGo 5 miles\n")
     return path
 
 
-def test_a_domain_becomes_a_model_that_is_served(text: Path, tmp_path: Path) -> None:
-    grammar, folder = tmp_path / "go.jsgf", tmp_path / "streets"
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    return written(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A model of a text and a grammar, and what was said when it was made."""
+    path = tmp_path_factory.mktemp("adapt")
+    grammar, folder = path / "go.jsgf", path / "streets"
     grammar.write_text(GRAMMAR)
-    said = run("--text", text, "--grammar", grammar, "--out", folder)
+    return folder, run("--text", written(path), "--grammar", grammar, "--out", folder)
+
+
+def test_a_domain_becomes_a_model_that_is_served(streets: tuple[Path, str]) -> None:
+    folder, said = streets
     assert "left out 1 sentences" in said
     assert "6 sentences" in said
     model = load_model(folder)
@@ -67,14 +77,13 @@ def test_a_general_model_and_hotwords_can_be_given(text: Path, tmp_path: Path) -
     assert sum(read_lm(mixed / "domain.safetensors").counts) > sum(read_lm(general / "domain.safetensors").counts)
 
 
-def test_what_cannot_be_adapted_is_refused(text: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_adapted_is_refused(text: Path, streets: tuple[Path, str], tmp_path: Path) -> None:
     assert "give --text or --grammar" in run("--out", tmp_path / "x", fails=True)
     assert "no model 'nowhere'" in run("--text", text, "--base", "nowhere", "--out", tmp_path / "x", fails=True)
-    folder = tmp_path / "same"
-    run("--text", text, "--out", folder)
+    folder, _ = streets
+    before = (folder / "config.json").read_bytes()
     assert "is the base itself" in run("--text", text, "--base", folder, "--out", folder, fails=True)
-    config = json.loads((folder / "config.json").read_text())
-    assert config["model"]["name"] == "same"
+    assert (folder / "config.json").read_bytes() == before
 
 
 def test_settings_that_name_no_language_model_are_refused(tmp_path: Path) -> None:
