@@ -158,11 +158,16 @@ class Layer {
   void feed_forward(float* x, int frames, const Norm& norm, const Packed<P>& inner, const Packed<P>& outer,
                     const Shape& shape, LayerScratch<P>& s) const {
     normalise(x, frames, norm, shape, s);
-    const long stride = round_up(shape.d_ff, kLanes);
-    float* wide = s.wide.reserve(static_cast<size_t>(frames) * stride);
-    product<P>(s.rows, frames, inner, store(wide, stride, shape.d_ff, [](Floats y) { return silu<kExact>(y); }));
+    const auto act = [](Floats y) { return silu<kExact>(y); };
     s.inner.shape(frames, shape.d_ff);
-    for (int r = 0; r < frames; ++r) s.inner.set(r, wide + r * stride, shape.d_ff);
+    if constexpr (P::kPerGroup == 4) {
+      const long stride = round_up(shape.d_ff, kLanes);
+      float* wide = s.wide.reserve(static_cast<size_t>(frames) * stride);
+      product<P>(s.rows, frames, inner, store(wide, stride, shape.d_ff, act));
+      for (int r = 0; r < frames; ++r) s.inner.set(r, wide + r * stride, shape.d_ff);
+    } else {
+      product<P>(s.rows, frames, inner, pass(s.inner, act));
+    }
     product<P>(s.inner, frames, outer, Add{x, shape.stride, shape.d_model});
   }
 

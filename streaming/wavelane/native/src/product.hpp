@@ -293,6 +293,26 @@ Store<Act> store(float* to, long stride, int width, Act act) {
   return {to, stride, width, act};
 }
 
+// Writes act(y) to the rows of the next product's operand. Not for int8, whose rows have to be seen whole before.
+template <class P, class Act>
+struct Pass {
+  Operand<P>* to;
+  Act act;
+  void operator()(int row, int block, const Floats y[kVectors]) const {
+    constexpr int kStep = kLanes / P::kPerGroup;
+    Group* line = to->row(row);
+    const int at = block * kVectors * kStep;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      if (at + v * kStep < to->stride) P::store(line + at + v * kStep, act(y[v]));
+    }
+  }
+};
+template <class P, class Act>
+Pass<P, Act> pass(Operand<P>& to, Act act) {
+  return {&to, act};
+}
+
 // Adds y to rows of ``stride`` floats.
 struct Add {
   float* to;

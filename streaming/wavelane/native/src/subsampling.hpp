@@ -54,7 +54,7 @@ class Subsampling {
   }
 
   struct Scratch {
-    Buffer<float> stem, level;
+    Buffer<float> stem, level, wide;
     Operand<P> rows, flat;
     Buffer<float> last;
   };
@@ -78,7 +78,7 @@ class Subsampling {
     for (int t = 0; t < t1; ++t) {
       float* to = stem + static_cast<size_t>(t) * w1 * padded_;
       if (extent.inside(1, t)) {
-        stem_frame(window + 2 * t * n_mels, to, w1);
+        stem_frame(window + 2 * t * n_mels, to, w1, s);
       } else {
         std::memset(to, 0, sizeof(float) * w1 * padded_);
       }
@@ -108,20 +108,20 @@ class Subsampling {
   static Floats relu(Floats y) { return _mm512_max_ps(_mm512_setzero_ps(), y); }
 
   // Three feature frames to one of the stem; two zeros before the first mel and one behind the last.
-  void stem_frame(const float* frames, float* to, int w1) const {
-    const float* bias = stem_.data() + static_cast<size_t>(9) * padded_;
-    for (int m = 0; m < w1; ++m, to += padded_) {
-      for (int c = 0; c < padded_; c += kLanes) {
-        Floats sum = _mm512_loadu_ps(bias + c);
-        for (int i = 0; i < 3; ++i) {
-          for (int j = 0; j < 3; ++j) {
-            const int mel = 2 * m + j - 2;
-            if (mel < 0 || mel >= n_mels) continue;
-            sum = _mm512_fmadd_ps(_mm512_set1_ps(frames[i * n_mels + mel]),
-                                  _mm512_loadu_ps(stem_.data() + static_cast<size_t>(3 * i + j) * padded_ + c), sum);
-          }
-        }
-        _mm512_storeu_ps(to + c, relu(sum));
+  void stem_frame(const float* frames, float* to, int w1, Scratch& s) const {
+    const int line = n_mels + 4;
+    float* wide = s.wide.reserve(3 * static_cast<size_t>(line));
+    for (int i = 0; i < 3; ++i) std::memcpy(wide + i * line + 2, frames + i * n_mels, sizeof(float) * n_mels);
+    for (int c = 0; c < padded_; c += kLanes) {
+      Floats weight[9];
+#pragma GCC unroll 9
+      for (int i = 0; i < 9; ++i) weight[i] = _mm512_loadu_ps(stem_.data() + static_cast<size_t>(i) * padded_ + c);
+      const Floats bias = _mm512_loadu_ps(stem_.data() + static_cast<size_t>(9) * padded_ + c);
+      for (int m = 0; m < w1; ++m) {
+        Floats sum = bias;
+#pragma GCC unroll 9
+        for (int i = 0; i < 9; ++i) sum = _mm512_fmadd_ps(_mm512_set1_ps(wide[i / 3 * line + 2 * m + i % 3]), weight[i], sum);
+        _mm512_storeu_ps(to + static_cast<size_t>(m) * padded_ + c, relu(sum));
       }
     }
   }
