@@ -38,6 +38,9 @@ SPARE_CHUNKS = 32
 """Chunks of a lane that may wait beyond twice what limits.backpressure_ms of audio has: a client that flushes behind
 every few samples has a whole window for each, and next to no audio."""
 
+MANY_ARRIVALS = 16
+"""With more notes of what arrived when than this, those are dropped that no result can ask for any more."""
+
 
 class LiveSession:
     """A session that holds its lanes. Frees them when it closes, whichever way.
@@ -49,6 +52,48 @@ class LiveSession:
         outbox: where its events go.
         personal: what is known of its user.
     """
+
+    # A dictionary of so many is a kilobyte, and each packet finds it out of the caches.
+    __slots__ = (
+        "__weakref__",
+        "_arrivals",
+        "_asked_at",
+        "_broken",
+        "_busy",
+        "_chunks",
+        "_closed",
+        "_deferred",
+        "_drained",
+        "_engine",
+        "_frame_s",
+        "_in_flight",
+        "_late",
+        "_limits",
+        "_log",
+        "_loop",
+        "_max_backlog_ms",
+        "_max_backlog_s",
+        "_metrics",
+        "_most_chunks",
+        "_off_loop_bytes",
+        "_on_spot_bytes",
+        "_opened_at",
+        "_outbox",
+        "_personal",
+        "_progress",
+        "_rate",
+        "_received",
+        "_recognizer",
+        "_session",
+        "_slots",
+        "_streams",
+        "_timing",
+        "_waiting",
+        "_windows_out",
+        "failure",
+        "id",
+        "report_progress",
+    )
 
     def __init__(
         self,
@@ -68,6 +113,7 @@ class LiveSession:
         self._metrics = recognizer.metrics
         self._limits = recognizer.config.limits
         self._max_backlog_s = recognizer.config.engine.max_backlog_seconds
+        self._max_backlog_ms = 1000 * self._max_backlog_s
         self._session = session
         self._slots = list(slots)
         self._rate = self._engine.spec.features.sample_rate
@@ -278,18 +324,18 @@ class LiveSession:
 
     def _account(self) -> None:
         """Note what arrived when, and refuse what is more than may wait."""
-        arrivals = self._arrivals
         received = self._session.received
+        backlog = self._session.backlog_ms
         if received > self._received:
+            arrivals = self._arrivals
             arrivals.append((received, time.monotonic()))
             self._metrics.audio.value += (received - self._received) / self._rate
             self._received = received
-        backlog = self._session.backlog_ms
-        if len(arrivals) > 1:
-            done = received - backlog * self._rate // 1000
-            while len(arrivals) > 1 and arrivals[0][0] < done:
-                arrivals.popleft()
-        if backlog > self._max_backlog_s * 1000 and not self._session.ended:
+            if len(arrivals) > MANY_ARRIVALS:
+                done = received - backlog * self._rate // 1000
+                while len(arrivals) > 1 and arrivals[0][0] < done:
+                    arrivals.popleft()
+        if backlog > self._max_backlog_ms and not self._session.ended:
             self.fail(
                 WavelaneError(
                     ErrorCode.BACKLOG_EXCEEDED,
@@ -415,7 +461,7 @@ class LiveSession:
             return self._asked_at
         if not isinstance(event, (Partial, Final)) or not self._arrivals:
             return None
-        at = bisect_left(self._arrivals, event.processed, key=lambda arrival: arrival[0])
+        at = bisect_left(self._arrivals, (event.processed,))
         return self._arrivals[min(at, len(self._arrivals) - 1)][1]
 
     def _wake(self) -> None:

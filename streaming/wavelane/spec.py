@@ -3,9 +3,15 @@
 The loader fills a :class:`ModelSpec`; framing, session and engine read it.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
+
+
+@functools.cache
+def _powers(base: float, count: int) -> tuple[float, ...]:
+    return tuple(base**k for k in range(1, count + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,7 @@ class FeatureSpec:
         ``-preemphasis * last`` in the last frames.
         """
         decay = 0.0 if self.preemphasis is None else self.preemphasis
-        return tuple(last * decay**k for k in range(1, self.right + 1))
+        return tuple(map(float(last).__mul__, _powers(decay, self.right)))
 
     def total_frames(self, samples: int) -> int:
         """Frames of a whole stream of ``samples`` samples."""
