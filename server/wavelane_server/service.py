@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 FINISH_S = 5.0
 """After the drain time, time for the finals of sessions that were ended (s)."""
 
+CLOSING_TURNS = 20
+"""Turns of the event loop between the end of a session and that of a drain: its own close frame needs six at most, and
+one of a server that goes away (1012) must not overtake it."""
+
 HEALTH_S = 0.5
 """Time between two looks at whether the gRPC health service still says the truth (s)."""
 
@@ -162,6 +166,9 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_S):
                 await self.recognizer.wait_empty()
+        # The lanes of the last session are free before its connection says how it ended.
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     async def stop(self) -> None:
         """Close the sockets and end the engine."""

@@ -117,7 +117,7 @@ async def health(service: Service) -> int:
 
 
 async def test_a_drain_lets_sessions_finish(serve: Serve, speech: bytes) -> None:
-    service = await serve(limits__drain_timeout_s=20)
+    service = await serve(limits__drain_timeout_s=100)
     assert await ready(service) == (200, None)
     assert await health(service) == health_pb2.HealthCheckResponse.SERVING
     clients: list[Any] = [await WsClient.open(service.http_port), await GrpcClient.open(service.grpc_port)]
@@ -141,8 +141,27 @@ async def test_a_drain_lets_sessions_finish(serve: Serve, speech: bytes) -> None
         await client.end()
         assert text_of(await client.rest())
         assert client.status in (1000, "OK")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         await draining
+
+
+async def test_a_drain_is_over_when_everybody_was_told_how_it_ended(serve: Serve, speech: bytes) -> None:
+    """The sockets are closed at once afterwards; who has finished is not told then that the server goes away."""
+    service = await serve(limits__drain_timeout_s=100)
+    client = await WsClient.open(service.http_port)
+    await client.configure()
+    await client.audio(speech)
+
+    async def drain() -> None:
+        await service.drain()
+        for connection in list(service._http.server_state.connections):
+            connection.shutdown()
+
+    draining = asyncio.create_task(drain())
+    await client.end()
+    assert text_of(await client.rest())
+    assert client.close_code == 1000
+    await draining
 
 
 async def test_a_drain_ends_what_does_not_finish(serve: Serve, speech: bytes) -> None:
