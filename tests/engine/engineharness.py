@@ -50,7 +50,7 @@ class Recorder:
     def on_graphs(self, graphs: GraphStats) -> None:
         self.graphs.append(graphs)
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> list[Delivery]:
+    def wait_for(self, count: int, timeout: float = 60.0) -> list[Delivery]:
         """The deliveries, once there are ``count``."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.deliveries) >= count, timeout), (
@@ -68,7 +68,7 @@ class Recorder:
         return [outcome for outcome in self.of(slot) if isinstance(outcome, WavelaneError)]
 
 
-def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
     """Wait for something that nobody signals."""
     deadline = time.monotonic() + timeout
     while not condition():

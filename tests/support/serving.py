@@ -36,7 +36,7 @@ async def heard_alone(service: Service, speech: bytes) -> str:
 
 async def quiet(service: Service) -> None:
     """Until every lane is back; fails when one does not come."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while service.recognizer.live or service.recognizer.engine.stats.lanes:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     service.recognizer.engine.audit()

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,6 +25,9 @@ from wavelane_server.loading import load_config
 MODEL = "wavelane-en-small"
 ARGUMENTS = ["--frontends", "2", "--engine-threads", "1", "--server-engine-timeout-s", "2", "--max-sessions", "32"]
 
+PATIENT = "100"
+"""How long (s) a server waits for its sessions: who ends before has not waited for them, however slow it is."""
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
@@ -37,7 +39,7 @@ def running() -> Iterator[Server]:
 @pytest.fixture
 def own() -> Iterator[Server]:
     """A server that the test may end."""
-    server = start_server(ARGUMENTS)
+    server = start_server([*ARGUMENTS, "--limits-drain-timeout-s", PATIENT])
     yield server
     if server.process.poll() is None:
         server.process.kill()
@@ -318,7 +320,7 @@ async def test_a_signal_lets_sessions_finish(own: Server, speech: bytes) -> None
         await client.end()
         assert text_of(await client.rest())
         assert client.status in (1000, "OK")
-    assert await asyncio.to_thread(own.process.wait, 20) == 0
+    assert await asyncio.to_thread(own.process.wait, 30) == 0
     assert not any(map(alive, processes))
     own.follower.join()
     assert own.log[-1]["event"] == "stopped"
@@ -332,18 +334,16 @@ async def test_a_second_interrupt_ends_everything_at_once(own: Server) -> None:
     own.process.send_signal(signal.SIGINT)
     await asyncio.sleep(0.3)
     assert own.process.poll() is None
-    started = time.monotonic()
     own.process.send_signal(signal.SIGINT)
-    assert await asyncio.to_thread(own.process.wait, 5) == 130
-    assert time.monotonic() - started < 2
-    await until(lambda: not any(map(alive, processes)), 5)
+    assert await asyncio.to_thread(own.process.wait, 30) == 130
+    await until(lambda: not any(map(alive, processes)), 30)
     await client.rest()
 
 
 async def test_nothing_outlives_the_supervisor(own: Server) -> None:
     processes = [pid(own, name) for name in ("engine", "frontend-0", "frontend-1")]
     own.process.kill()
-    await until(lambda: not any(map(alive, processes)), 5)
+    await until(lambda: not any(map(alive, processes)), 30)
 
 
 def refused(*arguments: str) -> str:
