@@ -162,11 +162,9 @@ class Attention {
   void attend(const float* query, long stride, int chunk, const Window& window, const Group* keys, const Group* values,
               const Keys& all, float* out, long out_stride, Scratch& s) const {
     const int wg = width / P::kPerGroup, span = all.span;
-    // Tiles of values hold 16 groups: what lies in them beside the window is finite and weighs nothing.
-    const int unit = tiled(chunk) ? kTile * P::kPerGroup : kLanes;
-    const int first = window.begin / unit * unit;
+    const int first = window.begin / kLanes * kLanes;
     const int end = window.begin + window.cached + chunk;
-    const int vectors = (end - first + unit - 1) / unit * (unit / kLanes);
+    const int vectors = (end - first + kLanes - 1) / kLanes;
     const long row = capacity + 2 * kLanes, each = chunk * row, far = static_cast<long>(chunk) * span;
     Group* q = s.query.reserve(static_cast<size_t>(heads) * chunk * wg);
     Group* qp = s.positional.reserve(static_cast<size_t>(heads) * chunk * wg);
@@ -200,13 +198,13 @@ class Attention {
         softmax(scores + at, by_distance, first, low, high, vectors, weights + at / P::kPerGroup);
       }
     }
-    const int group0 = first / P::kPerGroup;
-    const int groups = tiled(chunk) ? vectors * kLanes / P::kPerGroup : (end + P::kPerGroup - 1) / P::kPerGroup - group0;
+    const int group0 = first / P::kPerGroup, groups = (end + P::kPerGroup - 1) / P::kPerGroup - group0;
     for (int h = 0; h < heads; ++h) {
       const Group* from = values + (static_cast<long>(h) * (capacity / P::kPerGroup) + group0) * width;
       const Group* by = weights + h * each / P::kPerGroup;
       if (tiled(chunk)) {
-        value_tiles<P>(by, row / P::kPerGroup, from, width, groups / kTile, width / kLanes, out + h * width, out_stride);
+        // What lies in the last tile beside the window is finite and weighs nothing.
+        value_tiles<P>(by, row / P::kPerGroup, from, width, vectors, width / kLanes, out + h * width, out_stride);
       } else {
         strip_product<P>(by, row / P::kPerGroup, chunk, from, width, kLanes, groups, width / kLanes, out + h * width, out_stride);
       }

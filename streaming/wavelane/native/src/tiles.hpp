@@ -18,6 +18,8 @@ constexpr int kTileGroups = kTile * kTile;  // of a tile of weights, which lies 
 
 #ifdef __AMX_TILE__
 
+constexpr int kValueGroups = kTile / 2;  // of 16 frames' values in bfloat16
+
 // Which precisions are multiplied by tiles.
 template <class P>
 constexpr bool kTiled = P::kPerGroup > 1;
@@ -127,14 +129,16 @@ __attribute__((noinline)) void tile_block2(const Group* a, long a_stride, const 
 }
 
 // Tiles for products of few rows with strips of groups, as long as it is alive: 0-3 sums, 4 and 6 rows and weights of
-// ``groups`` groups, 5 and 7 of 16.
+// ``groups`` groups, 5 and 7 of those of 16 numbers.
 class StripTiles {
  public:
   StripTiles(int rows, int groups) {
     TileShapes shapes;
-    for (int i = 0; i < 6; ++i) shapes.set(i, rows, i == 4 ? groups : kTile);
+    for (int i = 0; i < 4; ++i) shapes.set(i, rows, kTile);
+    shapes.set(4, rows, groups);
+    shapes.set(5, rows, kValueGroups);
     shapes.set(6, groups, kTile);
-    shapes.set(7, kTile, kTile);
+    shapes.set(7, kValueGroups, kTile);
     shapes.use();
   }
   ~StripTiles() { whole_tiles(); }
@@ -170,7 +174,7 @@ __attribute__((noinline)) void key_tiles(const Group* a, long a_stride, const Gr
 #undef WAVELANE_VECTOR
 }
 
-// to [rows, 16 vectors] = a [rows, 16 depth] times b [16 depth, b_stride]
+// to [rows, 16 vectors] = a [rows, 8 depth] times b [8 depth, b_stride]
 template <class P>
 __attribute__((noinline)) void value_tiles(const Group* a, long a_stride, const Group* b, long b_stride, int depth, int vectors,
                                            float* to, long to_stride) {
@@ -183,8 +187,8 @@ __attribute__((noinline)) void value_tiles(const Group* a, long a_stride, const 
     _tile_zero(2);
     _tile_zero(3);
     for (int k = 0; k < depth; ++k) {
-      const Group* weights = b + k * kTile * b_stride;
-      _tile_loadd(5, a + k * kTile, a_line);
+      const Group* weights = b + k * kValueGroups * b_stride;
+      _tile_loadd(5, a + k * kValueGroups, a_line);
       _tile_loadd(7, weights, b_line);
       WAVELANE_TILE_DOT(0, 5, 7);
       if (vectors > 1) {
