@@ -15,6 +15,7 @@ from wavelane.audio.enhance.level import HOP
 from wavelane.events import Event
 from wavelane.native.calm import Outcome
 from wavelane.session import calm
+from wavelane.session.gate import SpeechGate
 from wavelane.session.options import SessionOptions
 from wavelane.session.session import Session
 
@@ -87,15 +88,32 @@ def cut(audio: NDArray[np.int16], sizes: list[int]) -> Iterator[bytes]:
         number += 1
 
 
+def inside(session: Session) -> list[object]:
+    """All that the parts of a lane know, once they have it back."""
+    lane = session._lanes[0]
+    lane._rouse()
+    gate, framer, front_end = lane._gate, lane._framer, lane._front_end
+    assert isinstance(gate, SpeechGate)
+    audio = gate._audio
+    known: list[object] = [gate._judged, gate._fed, audio.begin, audio.end, dict(vars(gate._segmenter), _options=0)]
+    known += [audio.between(audio.begin, audio.end).tobytes() if audio.begin < audio.end else b""]
+    if framer is not None:
+        known += [framer._filled, framer._taken, framer._last_sample, framer._buffer[: framer._filled].tobytes()]
+    if front_end is not None:
+        parts = (front_end._tracker, front_end._offset, front_end._quality, front_end._gain)
+        known += [front_end._clock, front_end._blocks, *(vars(part).copy() for part in parts if part is not None)]
+    return known
+
+
 def heard(
-    values: dict[str, object], pieces: list[bytes], flush_at: int | None
-) -> tuple[list[Event], list[tuple[tuple[int, ...], bytes]], list[int]]:
-    """Events, chunks with their audio, and how far the session was behind every packet."""
+    values: dict[str, object], pieces: list[bytes], flush_at: int | None, look_every: int = 5
+) -> tuple[list[Event], list[tuple[tuple[int, ...], bytes]], list[object]]:
+    """Events, chunks with their audio, and behind some packets how far the session was and what it knew."""
     session = Session(SessionOptions.model_validate(values), SPEC)
     recogniser = ToyRecogniser()
     events: list[Event] = []
     chunks: list[tuple[tuple[int, ...], bytes]] = []
-    lags: list[int] = []
+    states: list[object] = []
 
     def work() -> None:
         while (chunk := session.next_chunk()) is not None:
@@ -103,11 +121,13 @@ def heard(
             chunks.append((place, chunk.samples.tobytes()))
             session.receive_result(recogniser.step(chunk))
         events.extend(session.events())
-        lags.append(session.backlog_ms)
+        states.append(session.backlog_ms)
 
     for number, piece in enumerate(pieces):
         session.receive_audio(piece)
         work()
+        if number % look_every == look_every - 1:
+            states.append(inside(session))
         if number == flush_at:
             session.receive_flush()
             session.receive_options({"endpoint": {"silence_ms": 200}})
@@ -115,21 +135,45 @@ def heard(
     session.receive_end()
     work()
     assert session.closed
-    return events, chunks, lags
+    return events, chunks, states
 
 
-@settings(max_examples=80, deadline=None)
-@given(parts, packets, options, st.none() | st.integers(0, 30))
-def test_calm_changes_nothing(plan, sizes, values, flush_at):
-    pieces = list(cut(recorded(plan), sizes))
-    ours = heard(values, pieces, flush_at)
+def assert_the_same(values: dict[str, object], pieces: list[bytes], flush_at: int | None, look_every: int = 5) -> None:
+    ours = heard(values, pieces, flush_at, look_every)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calm, "_take", None)
-        theirs = heard(values, pieces, flush_at)
+        theirs = heard(values, pieces, flush_at, look_every)
     assert ours[0] == theirs[0]
     assert [place for place, _ in ours[1]] == [place for place, _ in theirs[1]]
     assert ours[1] == theirs[1]
     assert ours[2] == theirs[2]
+
+
+@settings(max_examples=80, deadline=None)
+@given(parts, packets, options, st.none() | st.integers(0, 30), st.integers(1, 40))
+def test_calm_changes_nothing(plan, sizes, values, flush_at, look_every):
+    assert_the_same(values, list(cut(recorded(plan), sizes)), flush_at, look_every)
+
+
+LEVELS = {"usual": 1.0, "quiet": 0.03, "very quiet": 0.004, "loud": 6.0}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("mode", [1, 3])
+@pytest.mark.parametrize("min_speech_ms", [60, 100])
+def test_so_in_minutes_of_speech(level, mode, min_speech_ms):
+    """With noise, offsets below and above what is taken out, and silence."""
+    rng = np.random.default_rng(mode)
+    pieces = []
+    for number in range(10):
+        at = int(rng.integers(0, 40_000))
+        speech = np.roll(COMMANDS, at)[: int(rng.integers(20_000, 60_000))] * LEVELS[level] * rng.uniform(0.5, 1.5)
+        pieces += [speech + rng.standard_normal(len(speech)) * 10 ** rng.uniform(-5, -2.5) + 0.0006 * number]
+        pieces += [rng.standard_normal(int(rng.integers(0, 60_000))) * 1e-4 * (number % 3)]
+    audio = (np.concatenate(pieces) * 32_768).clip(-32_768, 32_767).astype("<i2")
+    values = {"sample_rate": 16_000, "vad": {"mode": mode, "min_speech_ms": min_speech_ms}}
+    for look_every in (1_000, 3):
+        assert_the_same(values, list(cut(audio, [HOP])), None, look_every)
 
 
 def test_most_hops_of_speech_are_calm(monkeypatch):
