@@ -88,7 +88,7 @@ class Attention {
 
   struct Scratch {
     Buffer<Group> query, positional, weights;
-    Buffer<float> scores, distances;
+    Buffer<float> scores, distances, shares;
   };
 
   // Where a window that ends at ``end`` has to begin for ``chunk`` more frames to fit; moved says whether it moves.
@@ -171,6 +171,7 @@ class Attention {
     float* scores = s.scores.reserve(static_cast<size_t>(heads) * each);
     float* distances = s.distances.reserve(static_cast<size_t>(heads) * far + 2 * kLanes);
     Group* weights = s.weights.reserve(static_cast<size_t>(heads) * each);
+    float* shares = s.shares.reserve(static_cast<size_t>(heads) * chunk);
     for (int h = 0; h < heads; ++h) {
       for (int t = 0; t < chunk; ++t) {
         const long at = (static_cast<long>(h) * chunk + t) * wg;
@@ -195,7 +196,7 @@ class Attention {
         // Key j of left + chunk is in column chunk - 1 - t + j; position p is key p - begin + missing.
         const float* by_distance = distances + h * far + static_cast<long>(t) * span + (chunk - 1 - t) + missing - window.begin;
         const long at = h * each + t * row;
-        softmax(scores + at, by_distance, first, low, high, vectors, weights + at / P::kPerGroup);
+        shares[h * chunk + t] = softmax(scores + at, by_distance, first, low, high, vectors, weights + at / P::kPerGroup);
       }
     }
     const int group0 = first / P::kPerGroup, groups = (end + P::kPerGroup - 1) / P::kPerGroup - group0;
@@ -207,6 +208,11 @@ class Attention {
         value_tiles<P>(by, row / P::kPerGroup, from, width, vectors, width / kLanes, out + h * width, out_stride);
       } else {
         strip_product<P>(by, row / P::kPerGroup, chunk, from, width, kLanes, groups, width / kLanes, out + h * width, out_stride);
+      }
+      for (int t = 0; t < chunk; ++t) {
+        const Floats share = _mm512_set1_ps(shares[h * chunk + t]);
+        float* line = out + t * out_stride + h * width;
+        for (int c = 0; c < width; c += kLanes) _mm512_storeu_ps(line + c, _mm512_mul_ps(_mm512_loadu_ps(line + c), share));
       }
     }
   }
@@ -223,34 +229,36 @@ class Attention {
     }
   }
 
-  // Scores of the positions ``first + i`` to weights; only positions low .. high - 1 have any.
-  static void softmax(float* scores, const float* by_distance, int first, int low, int high, int vectors, Group* to) {
+  // Scores of the positions ``first + i`` to weights, of which only positions low .. high - 1 have any; returns what makes
+  // the weighted sum a mean.
+  static float softmax(float* scores, const float* by_distance, int first, int low, int high, int vectors, Group* to) {
+    constexpr int kStep = kLanes / P::kPerGroup;
     Floats peak = _mm512_set1_ps(-3e38f);
     const int v0 = std::max(0, (low - first) / kLanes);
     const int v1 = high > low ? std::min(vectors, (high - first + kLanes - 1) / kLanes) : v0;
-    for (int v = v0; v < v1; ++v) {
+    const auto lanes_of = [&](int v) -> __mmask16 {
       const int p = first + v * kLanes;
-      const __mmask16 lanes = first_lanes(high - p) & ~first_lanes(low - p);
-      const Floats x = _mm512_add_ps(_mm512_loadu_ps(scores + v * kLanes), _mm512_maskz_loadu_ps(lanes, by_distance + p));
+      return v > v0 && v + 1 < v1 ? 0xFFFF : first_lanes(high - p) & ~first_lanes(low - p);
+    };
+    for (int v = v0; v < v1; ++v) {
+      const __mmask16 lanes = lanes_of(v);
+      const Floats far = _mm512_maskz_loadu_ps(lanes, by_distance + first + v * kLanes);
+      const Floats x = _mm512_add_ps(_mm512_loadu_ps(scores + v * kLanes), far);
       _mm512_storeu_ps(scores + v * kLanes, x);
       peak = _mm512_mask_max_ps(peak, lanes, peak, x);
     }
     const Floats top = _mm512_set1_ps(_mm512_reduce_max_ps(peak));
     Floats sum = _mm512_setzero_ps();
+    for (int v = 0; v < v0; ++v) P::store(to + v * kStep, sum);
+    for (int v = v1; v < vectors; ++v) P::store(to + v * kStep, sum);
     for (int v = v0; v < v1; ++v) {
-      const int p = first + v * kLanes;
-      const __mmask16 lanes = first_lanes(high - p) & ~first_lanes(low - p);
       const Floats e = _mm512_maskz_mov_ps(
-          lanes, exponential<P::kExact>(_mm512_sub_ps(_mm512_loadu_ps(scores + v * kLanes), top)));
-      _mm512_storeu_ps(scores + v * kLanes, e);
+          lanes_of(v), exponential<P::kExact>(_mm512_sub_ps(_mm512_loadu_ps(scores + v * kLanes), top)));
+      P::store(to + v * kStep, e);
       sum = _mm512_add_ps(sum, e);
     }
     const float total = _mm512_reduce_add_ps(sum);
-    const Floats inverse = _mm512_set1_ps(total > 0.0f ? 1.0f / total : 0.0f);
-    for (int v = 0; v < vectors; ++v) {
-      const Floats w = v >= v0 && v < v1 ? _mm512_mul_ps(_mm512_loadu_ps(scores + v * kLanes), inverse) : _mm512_setzero_ps();
-      P::store(to + v * kLanes / P::kPerGroup, w);
-    }
+    return total > 0.0f ? 1.0f / total : 0.0f;
   }
 };
 

@@ -26,27 +26,31 @@ class Norm {
   }
   void operator()(const float* x, float* y) const {
     Floats sum = _mm512_setzero_ps();
-    for (int c = 0; c < width_; c += kLanes) {
-      sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(first_lanes(width_ - c), x + c));
-    }
+    over([&](int c, __mmask16 lanes) { sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(lanes, x + c)); });
     const Floats mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / static_cast<float>(width_));
     Floats squares = _mm512_setzero_ps();
-    for (int c = 0; c < width_; c += kLanes) {
-      const __mmask16 lanes = first_lanes(width_ - c);
+    over([&](int c, __mmask16 lanes) {
       const Floats d = _mm512_maskz_sub_ps(lanes, _mm512_maskz_loadu_ps(lanes, x + c), mean);
       squares = _mm512_fmadd_ps(d, d, squares);
-    }
+    });
     const float variance = _mm512_reduce_add_ps(squares) / static_cast<float>(width_);
     const Floats scale = _mm512_set1_ps(1.0f / std::sqrt(variance + 1e-5f));
-    for (int c = 0; c < width_; c += kLanes) {
-      const __mmask16 lanes = first_lanes(width_ - c);
+    over([&](int c, __mmask16 lanes) {
       const Floats d = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, x + c), mean), scale);
       _mm512_mask_storeu_ps(y + c, lanes,
                             _mm512_fmadd_ps(d, _mm512_loadu_ps(weight_.get() + c), _mm512_loadu_ps(bias_.get() + c)));
-    }
+    });
   }
 
  private:
+  // Whole vectors, for which the compiler drops the mask, and what is left.
+  template <class Each>
+  void over(const Each& each) const {
+    int c = 0;
+    for (; c + kLanes <= width_; c += kLanes) each(c, 0xFFFF);
+    if (c < width_) each(c, first_lanes(width_ - c));
+  }
+
   int width_ = 0;
   Buffer<float> weight_, bias_;
 };
@@ -71,7 +75,7 @@ template <class P>
 struct LayerScratch {
   using A = typename Around<P>::Type;
   Operand<P> rows, inner;
-  Buffer<float> normed, wide, attended, gated, mixed;
+  Buffer<float> normed, wide, largest, attended, gated, mixed;
   typename Attention<A>::Scratch attention;
 };
 
@@ -161,10 +165,11 @@ class Layer {
     const auto act = [](Floats y) { return silu<kExact>(y); };
     s.inner.shape(frames, shape.d_ff);
     if constexpr (P::kPerGroup == 4) {
-      const long stride = round_up(shape.d_ff, kLanes);
+      const long stride = round_up(shape.d_ff, kBlock);
       float* wide = s.wide.reserve(static_cast<size_t>(frames) * stride);
-      product<P>(s.rows, frames, inner, store(wide, stride, shape.d_ff, act));
-      for (int r = 0; r < frames; ++r) s.inner.set(r, wide + r * stride, shape.d_ff);
+      float* largest = s.largest.reserve(static_cast<size_t>(frames) * kLanes);
+      product<P>(s.rows, frames, inner, keep(wide, stride, largest, act));
+      for (int r = 0; r < frames; ++r) s.inner.set(r, wide + r * stride, shape.d_ff, _mm512_loadu_ps(largest + r * kLanes));
     } else {
       product<P>(s.rows, frames, inner, pass(s.inner, act));
     }

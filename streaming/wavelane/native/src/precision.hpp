@@ -40,7 +40,7 @@ struct BF16 {
 using BF16 = F32;
 #endif
 
-// Rows are signed with a scale of their own, weights unsigned (128 added) with a scale for each output.
+// Rows have a scale of their own, weights one for each output. Weights are unsigned (128 added) where there is no AMX.
 struct Int8 {
   static constexpr int kPerGroup = 4;
   static constexpr bool kExact = false;

@@ -103,7 +103,7 @@ class Packed {
           } else if constexpr (P::kPerGroup == 2) {
             group |= static_cast<Group>(to_bfloat16(value)) << (16 * j);
           } else {
-            const int byte = static_cast<int>(std::nearbyint(value * inverse)) + 128;
+            const int byte = static_cast<int>(std::nearbyint(value * inverse)) + (kTiled<P> ? 0 : 128);
             group |= static_cast<Group>(byte & 0xFF) << (8 * j);
           }
         }
@@ -135,42 +135,57 @@ class Operand {
     data.reserve(static_cast<size_t>(round_up(rows, kTile)) * stride);
     if constexpr (P::kPerGroup == 4) {
       scale.reserve(rows);
-      sum.reserve(rows);
+      if constexpr (!kTiled<P>) sum.reserve(rows);
     }
   }
   Group* row(int r) const { return data.get() + static_cast<size_t>(r) * stride; }
 
   // Row ``r`` from ``k`` floats, of which whole vectors can be read; zeros follow up to a whole tile.
   void set(int r, const float* x, int k) {
-    Group* to = row(r);
-    const int vectors = (k + kLanes - 1) / kLanes;
-    const int room = stride * P::kPerGroup / kLanes;
     if constexpr (P::kPerGroup == 4) {
       Floats largest = _mm512_setzero_ps();
-      for (int v = 0; v < vectors; ++v) {
-        largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(first_lanes(k - v * kLanes), x + v * kLanes)));
-      }
-      const float peak = _mm512_reduce_max_ps(largest);
-      // Dividing a row of tiny numbers by its peak would overflow.
-      const Floats inverse = _mm512_set1_ps(peak > 1e-30f ? 127.0f / peak : 0.0f);
-      scale.get()[r] = peak / 127.0f;
-      Words total = _mm512_setzero_si512();
-      auto* bytes = reinterpret_cast<__m128i*>(to);
-      for (int v = 0; v < vectors; ++v) {
-        const Floats value = _mm512_maskz_loadu_ps(first_lanes(k - v * kLanes), x + v * kLanes);
-        const Words whole = _mm512_cvtps_epi32(_mm512_mul_ps(value, inverse));
-        total = _mm512_add_epi32(total, whole);
-        _mm_storeu_si128(bytes + v, _mm512_cvtsepi32_epi8(whole));
-      }
-      for (int v = vectors; v < room; ++v) _mm_storeu_si128(bytes + v, _mm_setzero_si128());
-      sum.get()[r] = _mm512_reduce_add_epi32(total);
+      int c = 0;
+      for (; c + kLanes <= k; c += kLanes) largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + c)));
+      if (c < k) largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_maskz_loadu_ps(first_lanes(k - c), x + c)));
+      set(r, x, k, largest);
     } else {
       constexpr int kStep = kLanes / P::kPerGroup;
+      Group* to = row(r);
+      const int vectors = (k + kLanes - 1) / kLanes, room = stride * P::kPerGroup / kLanes;
       for (int v = 0; v < vectors; ++v) {
         P::store(to + v * kStep, _mm512_maskz_loadu_ps(first_lanes(k - v * kLanes), x + v * kLanes));
       }
       for (int v = vectors; v < room; ++v) P::store(to + v * kStep, _mm512_setzero_ps());
     }
+  }
+
+  // The same in int8, where the largest magnitude, of every sixteenth number, is known.
+  void set(int r, const float* x, int k, Floats largest) {
+    const float peak = _mm512_reduce_max_ps(largest);
+    // Dividing a row of tiny numbers by its peak would overflow.
+    const Floats inverse = _mm512_set1_ps(peak > 1e-30f ? 127.0f / peak : 0.0f);
+    scale.get()[r] = peak / 127.0f;
+    Words total = _mm512_setzero_si512();
+    const auto whole = [&](int c, __mmask16 lanes) {
+      const Floats value = _mm512_maskz_loadu_ps(lanes, x + c);
+      const Words words = _mm512_cvtps_epi32(_mm512_mul_ps(value, inverse));
+      if constexpr (!kTiled<P>) total = _mm512_add_epi32(total, words);
+      return words;
+    };
+    // Packing works within 128 bits: sixteen groups of four bytes are put in order behind it.
+    const Words order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    auto* bytes = reinterpret_cast<char*>(row(r));
+    const auto pack = [&](int c, __mmask16 m0, __mmask16 m1, __mmask16 m2, __mmask16 m3) {
+      const Words low = _mm512_packs_epi32(whole(c, m0), whole(c + kLanes, m1));
+      const Words high = _mm512_packs_epi32(whole(c + 2 * kLanes, m2), whole(c + 3 * kLanes, m3));
+      _mm512_storeu_si512(bytes + c, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
+    };
+    int c = 0;
+    for (; c + 4 * kLanes <= k; c += 4 * kLanes) pack(c, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF);
+    for (; c < stride * 4; c += 4 * kLanes) {
+      pack(c, first_lanes(k - c), first_lanes(k - c - kLanes), first_lanes(k - c - 2 * kLanes), first_lanes(k - c - 3 * kLanes));
+    }
+    if constexpr (!kTiled<P>) sum.get()[r] = _mm512_reduce_add_epi32(total);
   }
 
   int stride = 0;
@@ -185,9 +200,9 @@ inline Floats finish(typename P::Sum sum, const Operand<P>& a, int r, const Pack
   const Floats bias = _mm512_loadu_ps(w.bias.get() + column);
   if constexpr (P::kPerGroup == 4) {
     // The 128 that was added to every weight has to go.
-    const Words corrected = _mm512_sub_epi32(sum, _mm512_set1_epi32(a.sum.get()[r] * 128));
+    if constexpr (!kTiled<P>) sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(a.sum.get()[r] * 128));
     const Floats scale = _mm512_mul_ps(_mm512_loadu_ps(w.scale.get() + column), _mm512_set1_ps(a.scale.get()[r]));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(corrected), scale, bias);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, bias);
   } else {
     return _mm512_add_ps(sum, bias);
   }
@@ -293,6 +308,32 @@ Store<Act> store(float* to, long stride, int width, Act act) {
   return {to, stride, width, act};
 }
 
+// Writes act(y) to rows of ``stride`` floats, and to ``largest`` [rows, 16] the magnitudes that set() wants to know. Columns
+// beyond the last one are zero, and room for whole blocks is there.
+template <class Act>
+struct Keep {
+  float* to;
+  long stride;
+  float* largest;
+  Act act;
+  void operator()(int row, int block, const Floats y[kVectors]) const {
+    float* at = to + row * stride + block * kBlock;
+    float* seen = largest + static_cast<long>(row) * kLanes;
+    Floats most = block == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(seen);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const Floats z = act(y[v]);
+      _mm512_storeu_ps(at + v * kLanes, z);
+      most = _mm512_max_ps(most, _mm512_abs_ps(z));
+    }
+    _mm512_storeu_ps(seen, most);
+  }
+};
+template <class Act>
+Keep<Act> keep(float* to, long stride, float* largest, Act act) {
+  return {to, stride, largest, act};
+}
+
 // Writes act(y) to the rows of the next product's operand. Not for int8, whose rows have to be seen whole before.
 template <class P, class Act>
 struct Pass {
@@ -322,9 +363,13 @@ struct Add {
     float* at = to + row * stride + block * kBlock;
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const __mmask16 lanes = first_lanes(width - block * kBlock - v * kLanes);
-      if (lanes == 0) break;
-      _mm512_mask_storeu_ps(at + v * kLanes, lanes, _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, at + v * kLanes), y[v]));
+      const int left = width - block * kBlock - v * kLanes;
+      if (left >= kLanes) {
+        _mm512_storeu_ps(at + v * kLanes, _mm512_add_ps(_mm512_loadu_ps(at + v * kLanes), y[v]));
+      } else if (left > 0) {
+        const __mmask16 lanes = first_lanes(left);
+        _mm512_mask_storeu_ps(at + v * kLanes, lanes, _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, at + v * kLanes), y[v]));
+      }
     }
   }
 };

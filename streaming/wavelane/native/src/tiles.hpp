@@ -68,7 +68,7 @@ class Tiles {
     if constexpr (P::kPerGroup == 2) {              \
       _tile_dpbf16ps(sum, a, b);                    \
     } else {                                        \
-      _tile_dpbsud(sum, a, b);                      \
+      _tile_dpbssd(sum, a, b);                      \
     }                                               \
   } while (false)
 
