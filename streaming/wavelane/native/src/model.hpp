@@ -189,6 +189,8 @@ class Model final : public AnyModel {
     // Committed by the operating system page by page, as streams come.
     void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return false;
+    // A step jumps from lane to lane: with small pages it waits for the address cache.
+    madvise(memory, size_, MADV_HUGEPAGE);
     memory_ = static_cast<char*>(memory);
     return true;
   }
