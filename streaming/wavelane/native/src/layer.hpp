@@ -89,6 +89,11 @@ class Layer {
   Packed<P> inner1, outer1, inner2, outer2, qkv, out, pointwise1, pointwise2;
   Buffer<float> bias_v;
 
+  // Weights of the products, in the order in which a step reads them.
+  std::vector<Buffer<Group>*> weights() {
+    return {&inner1.data, &outer1.data, &qkv.data, &out.data, &pointwise1.data, &pointwise2.data, &inner2.data, &outer2.data};
+  }
+
   void load_qkv(const float* weight, const float* bias, const Shape& shape) {
     std::vector<int> order;
     for (int part = 0; part < 3 * shape.heads; ++part) {

@@ -185,6 +185,7 @@ class Model final : public AnyModel {
       const Tiles tiles;
       rnnt_.ready();
     }
+    gather_weights();
     size_ = static_cast<size_t>(lanes) * bytes_per_lane();
     // Committed by the operating system page by page, as streams come.
     void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -278,6 +279,21 @@ class Model final : public AnyModel {
     std::vector<Window> windows;
     std::vector<LayerState> states;
   };
+
+  // The layers' weights into one piece of memory with large pages.
+  void gather_weights() {
+    size_t groups = 0;
+    for (Layer<P>& layer : layers_) {
+      for (Buffer<Group>* weights : layer.weights()) groups += weights->size();
+    }
+    Group* at = weights_.reserve(groups);
+    for (Layer<P>& layer : layers_) {
+      for (Buffer<Group>* weights : layer.weights()) {
+        weights->settle(at);
+        at += weights->size();
+      }
+    }
+  }
 
   long past_bytes() const { return static_cast<long>(shape_.kernel - 1) * shape_.stride * static_cast<long>(sizeof(float)); }
   long head_bytes() const {
@@ -451,6 +467,7 @@ class Model final : public AnyModel {
   Shape shape_{};
   LogMel mel_;
   Subsampling<A> subsampling_;
+  Buffer<Group> weights_;
   std::vector<Layer<P>> layers_;
   Attention<A> attention_;
   Ctc<A> ctc_;

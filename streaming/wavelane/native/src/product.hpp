@@ -35,10 +35,19 @@ class Buffer {
     return data_.get();
   }
   T* get() const { return data_.get(); }
+  // What it holds moves to memory of somebody else, who keeps it longer.
+  void settle(T* at) {
+    std::memcpy(static_cast<void*>(at), data_.get(), size_ * sizeof(T));
+    data_ = std::unique_ptr<T, Free>(at, Free{false});
+  }
+  size_t size() const { return size_; }
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    bool mine = true;
+    void operator()(T* p) const {
+      if (mine) std::free(p);
+    }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;
