@@ -137,8 +137,8 @@ def test_a_model_is_calibrated_and_served_with_it(model, tmp_path) -> None:
     (each,) = report["lookaheads"]
     assert each["after"]["times"]["start"]["median_ms"] < 80 < each["before"]["times"]["start"]["median_ms"]
     assert each["after"]["times"]["end"]["median_ms"] < 80
-    # What it says of these recordings is about right without it: what is fitted may not make it worse. That it makes wrong
-    # confidences right is test_confidences_become_shares.
+    # What it says of these recordings is about right without it: what is fitted may not make it worse. That it makes
+    # wrong confidences right is test_confidences_become_shares.
     assert each["after"]["confidence"]["nce"] > each["before"]["confidence"]["nce"] - 0.01
     kept, tuning = read_native_config(model).words
     assert kept == OTHER
