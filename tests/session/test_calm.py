@@ -155,7 +155,15 @@ def test_calm_changes_nothing(plan, sizes, values, flush_at, look_every):
     assert_the_same(values, list(cut(recorded(plan), sizes)), flush_at, look_every)
 
 
-LEVELS = {"usual": 1.0, "quiet": 0.03, "very quiet": 0.004, "loud": 6.0}
+LEVELS = {
+    "usual": (1.0, 32_767),
+    "quiet": (0.03, 32_767),
+    "very quiet": (0.004, 32_767),
+    "loud": (6.0, 32_767),
+    "just clipped": (1.5, 32_113),
+    "hardly not": (1.5, 32_112),
+}
+"""Gain, and the largest magnitude."""
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -164,13 +172,14 @@ LEVELS = {"usual": 1.0, "quiet": 0.03, "very quiet": 0.004, "loud": 6.0}
 def test_so_in_minutes_of_speech(level, mode, min_speech_ms):
     """With noise, offsets below and above what is taken out, and silence."""
     rng = np.random.default_rng(mode)
+    gain, most = LEVELS[level]
     pieces = []
     for number in range(10):
         at = int(rng.integers(0, 40_000))
-        speech = np.roll(COMMANDS, at)[: int(rng.integers(20_000, 60_000))] * LEVELS[level] * rng.uniform(0.5, 1.5)
+        speech = np.roll(COMMANDS, at)[: int(rng.integers(20_000, 60_000))] * gain * rng.uniform(0.5, 1.5)
         pieces += [speech + rng.standard_normal(len(speech)) * 10 ** rng.uniform(-5, -2.5) + 0.0006 * number]
         pieces += [rng.standard_normal(int(rng.integers(0, 60_000))) * 1e-4 * (number % 3)]
-    audio = (np.concatenate(pieces) * 32_768).clip(-32_768, 32_767).astype("<i2")
+    audio = (np.concatenate(pieces) * 32_768).clip(-most, most).astype("<i2")
     values = {"sample_rate": 16_000, "vad": {"mode": mode, "min_speech_ms": min_speech_ms}}
     for look_every in (1_000, 3):
         assert_the_same(values, list(cut(audio, [HOP])), None, look_every)
