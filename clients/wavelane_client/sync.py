@@ -88,6 +88,16 @@ def connect_sync(
         finally:
             run(context.__aexit__(None, None, None))
     finally:
+        run(_settle())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _settle() -> None:
+    """End what still runs on the loop, as ``asyncio.run`` does: gRPC's calls have tasks of their own, which may outlive
+    them by a turn."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
