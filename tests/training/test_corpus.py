@@ -12,7 +12,7 @@ from wavelane.grammar import Grammar
 from wavelane.lm.spelling import Speller
 from wavelane_training.augment import Augment
 from wavelane_training.batches import Example, collate, epoch, examples
-from wavelane_training.channels import Channel, coded, convolve, simulated_room
+from wavelane_training.channels import Channel, coded, convolve, revoiced, simulated_room
 from wavelane_training.prepare import main as prepare
 from wavelane_training.prepare import trim
 from wavelane_training.sentences import drawn, sentences_of, spoken
@@ -152,6 +152,19 @@ def test_recordings_become_a_store(tmp_path: Path) -> None:
     result = CliRunner().invoke(prepare, [str(tmp_path / "noise.npy"), str(SPEECH), "--noise"])
     assert result.exit_code == 0, result.output
     assert np.load(tmp_path / "noise.npy").shape[1] == 80
+
+
+def test_another_voice_is_longer_or_shorter_and_higher_or_lower() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000).astype(np.float32)
+    lengths = []
+    for seed in range(8):
+        heard = revoiced(tone, 16_000, np.random.default_rng(seed))
+        lengths.append(len(heard))
+        pitch = np.abs(np.fft.rfft(heard)).argmax() * 16_000 / len(heard)
+        assert pitch * len(heard) == pytest.approx(440 * len(tone), rel=0.01), "as many periods as before"
+    assert min(lengths) >= 32_000 / 1.21
+    assert max(lengths) <= 32_000 / 0.83
+    assert len(set(lengths)) > 4
 
 
 def test_silence_is_cut_at_the_ends() -> None:

@@ -1,4 +1,4 @@
-"""What lies between a speaker and a recording: a room, a telephone line, a codec."""
+"""What lies between a speaker and a recording: a room, a telephone line, a codec; and another speaker."""
 
 import io
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from wavelane.audio.resample import Resampler
 from wavelane.work import Samples
 from wavelane_training.recordings import read_audio
 
@@ -43,6 +44,13 @@ class Channel:
         else:
             heard = coded(samples, self._rate, "ogg", "libopus", 16_000, int(self._rng.choice(_OPUS_RATES)))
         return (heard * (_PEAK / max(float(np.abs(heard).max(initial=0.0)), 1e-3))).astype(np.float32)
+
+
+def revoiced(samples: Samples, rate: int, rng: np.random.Generator) -> Samples:
+    """As somebody else would say it: resampled by 0.84 to 1.2, which moves pitch, vocal tract and speed together."""
+    factor = float(np.exp(rng.uniform(np.log(0.84), np.log(1.2))))
+    resampler = Resampler(round(rate * factor / 100) * 100, rate)
+    return np.concatenate([resampler.push(samples), resampler.flush()])
 
 
 def simulated_room(seconds: float, wet: float, rate: int, rng: np.random.Generator) -> Samples:

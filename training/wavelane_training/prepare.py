@@ -6,7 +6,8 @@
 A manifest is that of ``evaluate.py``, with ``speaker`` where it is known. Silence at both ends is cut to a tenth and a
 fifth of a second. Recordings shorter than ``--join`` seconds are also joined to strings of up to seven by one speaker,
 with short pauses: single words alone teach a model to stop after one. With ``--copies``, every recording comes again
-through a channel: a room, a telephone, or Opus at a low rate.
+through a channel: a room, a telephone, or Opus at a low rate; with ``--revoice`` in another voice before, and then not
+always through a channel.
 """
 
 from collections import defaultdict
@@ -19,12 +20,14 @@ import numpy as np
 from wavelane.model.embedded import DEFAULT
 from wavelane.spec import FeatureSpec
 from wavelane.work import Samples
-from wavelane_training.channels import Channel
+from wavelane_training.channels import Channel, revoiced
 from wavelane_training.checkpoints import starting_point
 from wavelane_training.recordings import PEAK, Recording, read_audio, read_manifests, trim
 from wavelane_training.store import FrontEnd, StoreWriter
 
 _LONGEST_NOISE = 60
+_REVOICED_THROUGH_CHANNEL = 0.6
+"""Part of the copies in another voice."""
 
 
 def joined(takes: list[tuple[Samples, str]], rng: np.random.Generator, rate: int) -> tuple[Samples, str]:
@@ -70,6 +73,7 @@ def noise_mels(folder: Path, spec: FeatureSpec) -> np.ndarray[tuple[int, int], n
 @click.option("--longest", default=20.0, show_default=True, help="Seconds; longer recordings are left out.")
 @click.option("--join", default=1.3, show_default=True, help="Seconds; shorter recordings are joined to strings too.")
 @click.option("--copies", default=0, show_default=True, help="Of every recording, through random channels.")
+@click.option("--revoice", is_flag=True, help="Copies are resampled: higher or lower, faster or slower.")
 @click.option("--rooms", type=click.Path(exists=True, path_type=Path), help="Folder of impulse responses.")
 @click.option("--processes", default=2, show_default=True)
 @click.option("--seed", default=1)
@@ -81,6 +85,7 @@ def main(
     longest: float,
     join: float,
     copies: int,
+    revoice: bool,
     rooms: Path | None,
     processes: int,
     seed: int,
@@ -99,7 +104,9 @@ def main(
             said = recording.text, recording.corpus, recording.speaker
             store.add(front_end(samples), *said)
             for _ in range(copies):
-                store.add(front_end(channel(samples)), *said)
+                heard = revoiced(samples, rate, rng) if revoice else samples
+                direct = revoice and rng.random() >= _REVOICED_THROUGH_CHANNEL
+                store.add(front_end(heard if direct else channel(heard)), *said)
             if recording.speaker and len(samples) < join * rate:
                 short[f"{recording.corpus} {recording.speaker}"].append((samples, recording.text))
         for name, takes in short.items():
