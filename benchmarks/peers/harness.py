@@ -73,7 +73,9 @@ def paced(make, point, rank, wait):
     engine = make(point, mine)
     streams = Streams(point["audio"], engine, rank * mine)
     rows = list(range(engine.rows))
-    engine.step(rows[: point["batch"]], [streams.next(row) for row in rows[: point["batch"]]])
+    for first in range(0, mine, point["batch"]):  # memory of a row may be committed when it is used first
+        some = rows[first : first + point["batch"]]
+        engine.step(some, [streams.next(row) for row in some])
     wait()
     period = engine.chunk / RATE
     phases = random.Random(rank)
