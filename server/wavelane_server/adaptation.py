@@ -99,6 +99,8 @@ def adapt(recipe: Recipe, folder: Path, say: Callable[[str], None] = lambda _: N
             to speak it.
     """
     located = locate(ModelConfig(path=recipe.base))
+    if folder.resolve() == located.path.resolve():
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"--out {folder} is the base itself; choose another folder")
     vocabulary = inspect_model(located.path, name=located.name).vocabulary
     if not vocabulary:
         raise WavelaneError(
@@ -181,8 +183,6 @@ def _hotwords(recipe: Recipe, sentences: Sequence[Sequence[str]], spelling: Spel
 
 def _copy(base: Path, folder: Path, name: str) -> None:
     """The base under its new name; the weights are the same file where the file system can."""
-    if folder.resolve() == base.resolve():
-        raise WavelaneError(ErrorCode.INVALID_CONFIG, f"--out {folder} is the base itself; choose another folder")
     if not base.is_dir():
         convert_model(base, folder, name=name)
         return

@@ -102,15 +102,18 @@ def test_scripts_hold_whole_utterances_with_pauses(seed, session_seconds, packet
     corpus = Corpus(utterances, packet_ms)
     script = corpus.script(random.Random(seed), session_seconds)
     pcm = b"".join(script.packets)
-    expected = bytes(round(PAUSE_SECONDS * BYTES_PER_SECOND)).join(
-        utterances[int(text[-1])].pcm for text in script.text.split()
-    )
-    assert pcm == expected
+    size = 32 * packet_ms
+    *more, last = (utterances[int(text[-1])].pcm for text in script.text.split())
+    pause = bytes(round(PAUSE_SECONDS * BYTES_PER_SECOND))
+    # In packets of one length: utterances and pauses are filled up with silence where more follows.
+    whole = [part.ljust(-(-len(part) // size) * size, b"\0") for said in more for part in (said, pause)]
+    assert pcm == b"".join(whole) + last
+    assert {len(packet) for packet in script.packets[:-1]} <= {size}
     if session_seconds is not None:
         assert len(pcm) >= session_seconds * BYTES_PER_SECOND
     else:
         assert len(script.text.split()) == 1
-    assert max(map(len, script.packets)) <= 32 * packet_ms
+    assert len(script.packets[-1]) <= size
     tail = corpus.tail(random.Random(seed), session_seconds)
     assert pcm.endswith(b"".join(tail.packets))
     assert tail.packets

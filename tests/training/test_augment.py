@@ -46,6 +46,13 @@ def test_at_rest_it_adds_silence_and_a_trace_of_noise() -> None:
     assert heard[:3].max() < mels.mean() - 1
 
 
+def test_views_of_an_utterance_have_the_same_frames_and_differ() -> None:
+    augment = Augment(speech(2_000, 1), GUARD, np.random.default_rng(0))
+    one, two = augment.views(speech(200), 1, 2)
+    assert one.shape == two.shape
+    assert np.abs(one - two).mean() > 0.1
+
+
 def test_noise_comes_at_the_ratio_asked_for() -> None:
     mels, noise = np.zeros((500, 80), np.float32), np.full((2_000, 80), math.log(3.0), np.float32)
     strength = Strength(**{**{f: getattr(STILL, f) for f in STILL.__dataclass_fields__}, "noisy": 1.0, "snr": (10, 10)})

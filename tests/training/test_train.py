@@ -16,7 +16,7 @@ from wavelane.model.checkpoint.native import load_native, save_native
 from wavelane.model.embedded import DEFAULT, embedded_path
 from wavelane.model.weights import Weights
 from wavelane_training.augment import Augment
-from wavelane_training.batches import collate, examples
+from wavelane_training.batches import Batch, collate, examples
 from wavelane_training.card import main as card
 from wavelane_training.checkpoints import averaged, starting_point
 from wavelane_training.export import main as export
@@ -56,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_goes_on_where_it_ended_and_becomes_a_model(tmp_path: Path, base: Path, data: Path) -> None:
     run = tmp_path / "run"
     arguments = (run, "--data", data, "--base", base, "--minutes", "0.0005", "--warmup", "1", "--seconds", "2")
-    invoke(train, *arguments)
+    invoke(train, *arguments, "--agreement", "0.2")
     first = torch.load(run / "last.pt", weights_only=True)
     invoke(train, *arguments)
     second = torch.load(run / "last.pt", weights_only=True)
@@ -105,6 +105,34 @@ def test_the_loss_falls_at_every_lookahead(data: Path) -> None:
     with torch.inference_mode():
         after = losses()
     assert all(late < 0.7 * early for late, early in zip(after, before, strict=True))
+
+
+def test_two_views_are_pulled_together(data: Path) -> None:
+    config, weights = starting_point(DEFAULT)
+    network = Network(config)
+    network.load(weights)
+    found = examples([Store(data, 80)], speller(config.vocabulary))
+    augment = Augment(None, config.features.log_guard, np.random.default_rng(0))
+    batch = collate(found, augment, 2)
+    rows = len(found)
+    assert batch.lengths[:rows].tolist() == batch.lengths[rows:].tolist()
+    alike = replace(batch, features=torch.cat([batch.features[:rows]] * 2))
+
+    def apart(heard: Batch) -> float:
+        with torch.inference_mode():
+            plain, tied = (float(ctc_loss(network, heard, 6, "cpu", weight)) for weight in (0.0, 0.2))
+        return tied - plain
+
+    assert apart(alike) == pytest.approx(0, abs=1e-5)
+    assert apart(batch) > 1e-3
+    # Each view is the other's teacher: there is a gradient, and a step along it brings them together.
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    loss = ctc_loss(network, batch, 6, "cpu", 1.0) - ctc_loss(network, batch, 6, "cpu")
+    before = apart(batch)
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimiser.step()
+    assert apart(batch) < before
 
 
 def test_data_that_cannot_be_trained_on_is_refused(tmp_path: Path, data: Path) -> None:

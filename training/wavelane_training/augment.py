@@ -38,8 +38,11 @@ class Strength:
     tail: tuple[int, int] = (0, 35)
     mel_mask: int = 10
     """Widest mask, mels."""
+    mel_masks: int = 1
     time_mask: int = 14
-    """Widest mask, frames; there is one for every four seconds."""
+    """Widest mask, frames."""
+    seconds_per_mask: float = 4.0
+    """Of speech for each mask in time."""
 
 
 class Augment:
@@ -70,11 +73,19 @@ class Augment:
         Returns:
             [F', mels] float32
         """
+        return self.views(mels, fewest, 1)[0]
+
+    def views(self, mels: Mels, fewest: int, count: int) -> list[NDArray[np.float32]]:
+        """``count`` variants whose frames stand for the same moments: speed and the silence around are common."""
         random, strength = self._random, self._strength
         mels = stretch(mels, max(1, min(int(len(mels) / random.uniform(*strength.speed)), len(mels) * 2)), fewest)
+        lead, tail = (int(random.integers(*bounds)) for bounds in (strength.lead, strength.tail))
+        return [self._view(mels, lead, tail) for _ in range(count)]
+
+    def _view(self, mels: Mels, lead: int, tail: int) -> NDArray[np.float32]:
+        random, strength = self._random, self._strength
         if random.random() < strength.warped:
             mels = warp(mels, 1 + random.uniform(-strength.warp, strength.warp))
-        lead, tail = (int(random.integers(*bounds)) for bounds in (strength.lead, strength.tail))
         power = np.zeros((lead + len(mels) + tail, mels.shape[1]), np.float32)
         power[lead : lead + len(mels)] = np.exp(mels)
         loudest = float(power.max())
@@ -108,10 +119,11 @@ class Augment:
     def _masked(self, mels: NDArray[np.float32]) -> NDArray[np.float32]:
         random, strength = self._random, self._strength
         frames, n_mels = mels.shape
-        width = int(random.integers(strength.mel_mask))
-        start = int(random.integers(n_mels - width))
-        mels[:, start : start + width] = 0.0
-        for _ in range(max(1, frames // (4 * _FRAMES_PER_SECOND))):
+        for _ in range(strength.mel_masks):
+            width = int(random.integers(strength.mel_mask))
+            start = int(random.integers(n_mels - width))
+            mels[:, start : start + width] = 0.0
+        for _ in range(max(1, int(frames / (strength.seconds_per_mask * _FRAMES_PER_SECOND)))):
             length = int(random.integers(max(1, min(strength.time_mask, frames // 6))))
             start = int(random.integers(frames - length))
             mels[start : start + length] = 0.0

@@ -89,11 +89,19 @@ def epoch(
         yield from batches
 
 
-def collate(batch: Sequence[Example], augment: Augment | None) -> Batch:
-    """Read, augment (None: as they are) and pad."""
+def collate(batch: Sequence[Example], augment: Augment | None, views: int = 1) -> Batch:
+    """Read, augment (None: as they are) and pad.
+
+    Args:
+        batch: utterances.
+        augment: makes the variants that are heard.
+        views: variants of each utterance; row ``n`` of the batch is followed by its next one ``len(batch)`` rows later.
+    """
     rows = [example.store.mels(example.utterance) for example in batch]
     if augment is not None:
-        rows = [augment(mels, example.fewest) for mels, example in zip(rows, batch, strict=True)]
+        seen = [augment.views(mels, example.fewest, views) for mels, example in zip(rows, batch, strict=True)]
+        rows = [variants[view] for view in range(views) for variants in seen]
+        batch = [*batch] * views
     features = np.zeros((len(rows), max(map(len, rows)), rows[0].shape[1]), np.float32)
     for row, mels in zip(features, rows, strict=True):
         row[: len(mels)] = mels

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from wavelane.lm.spelling import speller
 from wavelane.model.embedded import DEFAULT
-from wavelane_training.augment import Augment
+from wavelane_training.augment import Augment, Strength
 from wavelane_training.batches import Batch, collate, epoch, examples
 from wavelane_training.checkpoints import Checkpoint, Checkpoints, starting_point
 from wavelane_training.network import Network
@@ -60,6 +60,8 @@ class Options:
     """Between the checkpoints that are kept, for averaging."""
     device: str
     workers: int
+    agreement: float
+    """Weight of the disagreement between two variants of an utterance; 0: each is heard once."""
     seed: int
 
 
@@ -68,8 +70,19 @@ def learning_rate(step: int, warmup: int, part: float, largest: float) -> float:
     return largest * min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
 
 
-def ctc_loss(network: Network, batch: Batch, lookahead: int, device: str) -> torch.Tensor:
-    """Mean loss of a piece."""
+def ctc_loss(
+    network: Network, batch: Batch, lookahead: int, device: str, agreement: float = 0.0
+) -> torch.Tensor:
+    """Mean loss of a piece.
+
+    Args:
+        network: in training.
+        batch: with two variants of each utterance (:func:`wavelane_training.batches.collate`) if there is an agreement.
+        lookahead: encoder frames.
+        device: that computes.
+        agreement: weight of how far the two variants' outputs are apart, each the other's teacher: consistency-
+            regularised CTC (Yao et al., arXiv:2410.05101).
+    """
     with torch.autocast(device, torch.bfloat16):
         scores, frames = network(batch.features.to(device), batch.lengths.to(device), lookahead)
     total = functional.ctc_loss(
@@ -81,6 +94,12 @@ def ctc_loss(network: Network, batch: Batch, lookahead: int, device: str) -> tor
         reduction="sum",
         zero_infinity=True,
     )
+    if agreement:
+        one, two = scores.chunk(2)
+        heard = torch.arange(scores.shape[1], device=scores.device) < frames[: len(one), None].to(scores.device)
+        apart = functional.kl_div(one, two.detach(), reduction="none", log_target=True)
+        apart = apart + functional.kl_div(two, one.detach(), reduction="none", log_target=True)
+        total = total + agreement * apart.sum(-1).masked_select(heard).sum()
     return total / batch.target_lengths.sum()
 
 
@@ -113,7 +132,8 @@ class Trainer:
                 "longer than 20 s or too short for their text"
             )
         noise = np.load(options.noise, mmap_mode="r") if options.noise else None
-        self._augment = Augment(noise, config.features.log_guard, np.random.default_rng(seed % 2**32))
+        strength = Strength(mel_masks=2, seconds_per_mask=2.0) if options.agreement else Strength()
+        self._augment = Augment(noise, config.features.log_guard, np.random.default_rng(seed % 2**32), strength)
         self._say(data=len(self._examples), hours=round(sum(e.utterance.frames for e in self._examples) / 360_000, 2))
 
     def run(self) -> None:
@@ -127,8 +147,9 @@ class Trainer:
             for chosen in epoch(self._examples, options.weights, options.seconds, self._rng):
                 part = (time.time() - begin) / (60 * options.minutes)
                 rate = learning_rate(self._state.step - first, options.warmup, part, options.rate)
-                batch = collate(chosen, self._augment)
-                loss = ctc_loss(network, batch, self._rng.choices(lookaheads, shares)[0], options.device)
+                batch = collate(chosen, self._augment, 2 if options.agreement else 1)
+                lookahead = self._rng.choices(lookaheads, shares)[0]
+                loss = ctc_loss(network, batch, lookahead, options.device, options.agreement)
                 self._optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 enough = self._averaged(part >= 1 or (options.run / "stop").exists())
@@ -218,6 +239,12 @@ def _shares(values: tuple[str, ...]) -> dict[str, float]:
 @click.option("--keep-minutes", default=4.0, show_default=True, help="Between checkpoints.")
 @click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]))
 @click.option("--workers", default=1, show_default=True, help="Processes; on a CPU, one for each core.")
+@click.option(
+    "--agreement",
+    default=0.0,
+    show_default=True,
+    help="Hear two variants of each utterance in a batch, and weigh their disagreement; for example 0.2.",
+)
 @click.option("--seed", default=0)
 def main(run: Path, weight: tuple[str, ...], lookahead: tuple[str, ...], **values: object) -> None:
     """Train in the folder RUN."""

@@ -60,6 +60,9 @@ class Script:
 class Corpus:
     """Utterances, cut into packets once for all sessions.
 
+    All packets of a session are of one length but the last one, as those of a microphone are: where more follows, an
+    utterance goes on with silence to the end of its last packet.
+
     Args:
         utterances: at least one.
         packet_ms: length of a packet (ms).
@@ -69,7 +72,9 @@ class Corpus:
         self.utterances = utterances
         self._size = max(1, CLOCK_RATE * packet_ms // 1000) * BYTES_PER_SAMPLE
         self._packets = [self._cut(utterance.pcm) for utterance in utterances]
-        self._pause = self._cut(bytes(round(PAUSE_SECONDS * CLOCK_RATE) * BYTES_PER_SAMPLE))
+        self._whole = [[*packets[:-1], packets[-1].ljust(self._size, b"\0")] for packets in self._packets]
+        pause = round(PAUSE_SECONDS * CLOCK_RATE) * BYTES_PER_SAMPLE
+        self._pause = [bytes(self._size)] * -(-pause // self._size)
         noise = np.random.default_rng(0).normal(0.0, _BACKGROUND_LEVEL, _BACKGROUND_SECONDS * CLOCK_RATE)
         self._background = self._cut(noise.round().astype("<i2").tobytes())
 
@@ -86,12 +91,13 @@ class Corpus:
             return self.conversation(rng, session_seconds or 0.0, speech_share)
         packets: list[bytes] = []
         texts: list[str | None] = []
-        length = 0
-        while not texts or (session_seconds is not None and length < session_seconds * BYTES_PER_SECOND):
+        index = -1
+        while not texts or (session_seconds is not None and _seconds(packets) < session_seconds):
+            if texts:
+                packets[-1] = self._whole[index][-1]
+                packets += self._pause
             index = rng.randrange(len(self.utterances))
-            more = [*(self._pause if texts else ()), *self._packets[index]]
-            packets += more
-            length += sum(map(len, more))
+            packets += self._packets[index]
             texts.append(self.utterances[index].text)
         known = [text for text in texts if text is not None]
         return Script(packets, " ".join(known) if len(known) == len(texts) else None)
@@ -114,7 +120,7 @@ class Corpus:
                     turn += pause
                     paused += _seconds(pause)
                 index = rng.randrange(len(self.utterances))
-                turn += self._packets[index]
+                turn += self._whole[index]
                 texts.append(self.utterances[index].text)
             spoken += _seconds(turn) - paused
             silent += paused
@@ -122,6 +128,7 @@ class Corpus:
             gap = self._noise(rng, max(LEAST_GAP_SECONDS, owed * rng.uniform(*GAP_SPREAD)))
             silent += _seconds(gap)
             packets += [*gap, *turn]
+        packets[-1] = self._packets[index][-1]
         known = [text for text in texts if text is not None]
         return Script(packets, " ".join(known) if len(known) == len(texts) else None)
 
