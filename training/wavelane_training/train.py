@@ -70,9 +70,7 @@ def learning_rate(step: int, warmup: int, part: float, largest: float) -> float:
     return largest * min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
 
 
-def ctc_loss(
-    network: Network, batch: Batch, lookahead: int, device: str, agreement: float = 0.0
-) -> torch.Tensor:
+def ctc_loss(network: Network, batch: Batch, lookahead: int, device: str, agreement: float = 0.0) -> torch.Tensor:
     """Mean loss of a piece.
 
     Args:

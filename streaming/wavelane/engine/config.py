@@ -90,6 +90,14 @@ class EngineConfig(BaseModel):
         "the busier they are; on CUDA not at all, as company gathers while a step runs. The last chunk of an utterance "
         "never waits.",
     )
+    keep_warm_ms: float = Field(
+        100.0,
+        ge=0,
+        le=10_000,
+        description="While streams are live and nothing else is to be done, a worker reads the model's weights this "
+        "often (ms), or less often where that would take more than 4 % of a core: a step after a rest takes several "
+        "times as long when they are in no cache any more. 0: never. With the native library only.",
+    )
     cuda_graphs: Literal["startup", "lazy", "off"] = Field(
         "startup",
         description="When a step is captured as a CUDA graph, one for each batch shape and lookahead, and compared "

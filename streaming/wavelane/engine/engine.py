@@ -98,6 +98,7 @@ class Engine:
             self._prepare_worker,
             self._governor(),
             self._runner.searches,
+            self._runner.look if isinstance(self._runner, NativeRunner) else None,
         )
 
     def _prepare_worker(self) -> None:

@@ -145,6 +145,10 @@ class NativeRunner:
                 if not self.launch(Batch(lookahead, (), bucket)).finite.all():
                     raise not_finite()
 
+    def look(self) -> None:
+        """Read all weights: a step of one row of silence, of the shortest lookahead."""
+        self.launch(Batch(min(self._spec.lookaheads), (), 1))
+
     def prepare(self, lookahead: int) -> None:
         """Every lookahead is ready from the start."""
 

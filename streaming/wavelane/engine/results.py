@@ -108,6 +108,7 @@ class Results:
             )
             shared.dropped += unwanted
             shared.last_step = done
+            shared.warmth.stepped(done)
             if shared.idle and (shared.lanes.queued or shared.stopping):
                 shared.work.notify()
             if shared.lanes.holding:

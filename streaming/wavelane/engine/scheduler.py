@@ -33,6 +33,7 @@ from wavelane.engine.preparing import Preparer
 from wavelane.engine.results import Results
 from wavelane.engine.shared import Shared
 from wavelane.engine.slots import Slot
+from wavelane.engine.warmth import Warmth
 from wavelane.engine.worker import Worker
 from wavelane.errors import WavelaneError
 from wavelane.work import Chunk
@@ -51,6 +52,7 @@ class Scheduler:
         prepare: called first of all by each worker.
         governor: keeps the load within what the machine carries; None lets everybody in.
         preparation: what streams may have to wait for before they begin; None: nothing.
+        look: has a worker read the model's weights; None: that helps nobody (:mod:`wavelane.engine.warmth`).
     """
 
     def __init__(
@@ -64,15 +66,17 @@ class Scheduler:
         prepare: Callable[[], None] = lambda: None,
         governor: Governor | None = None,
         preparation: Preparation | None = None,
+        look: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
         governor = unlimited() if governor is None else governor
         preparation = NoPreparation() if preparation is None else preparation
         lanes = Lanes(config, frame_seconds, governor, preparation)
-        self._shared = shared = Shared(lanes, governor, observer, Patience.of(config, workers), workers)
+        warmth = Warmth(0.0 if look is None else config.keep_warm_ms / 1000)
+        self._shared = shared = Shared(lanes, governor, observer, Patience.of(config, workers), warmth, workers)
         self._workers = [
             threading.Thread(
-                target=Worker(shared, runner, config.batch_shapes, prepare).run,
+                target=Worker(shared, runner, config.batch_shapes, prepare, look).run,
                 name=f"wavelane-model-{number}",
                 daemon=True,
             )
@@ -155,6 +159,7 @@ class Scheduler:
         try:
             with shared.lock:
                 shared.check_open()
+                shared.warmth.chunk(now)
                 if shared.lanes.submit(slot, chunk, now):
                     shared.work.notify()
                 elif shared.lanes.holding:

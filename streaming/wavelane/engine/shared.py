@@ -13,6 +13,7 @@ from wavelane.engine.governor import Governor
 from wavelane.engine.lanes import Lanes
 from wavelane.engine.metrics import EngineObserver
 from wavelane.engine.patience import Patience
+from wavelane.engine.warmth import Warmth
 from wavelane.errors import WavelaneError
 
 logger = logging.getLogger(__name__)
@@ -26,11 +27,18 @@ class Shared:
         governor: keeps the load within what the machine carries.
         observer: told what happens.
         patience: how long chunks wait for company.
+        warmth: when idle workers look at the weights.
         workers: threads that launch steps.
     """
 
     def __init__(
-        self, lanes: Lanes, governor: Governor, observer: EngineObserver, patience: Patience, workers: int
+        self,
+        lanes: Lanes,
+        governor: Governor,
+        observer: EngineObserver,
+        patience: Patience,
+        warmth: Warmth,
+        workers: int,
     ) -> None:
         self.lock = threading.Lock()
         self.work = threading.Condition(self.lock)
@@ -43,6 +51,7 @@ class Shared:
         self.governor = governor
         self.observer = observer
         self.patience = patience
+        self.warmth = warmth
         self.calls: deque[tuple[Callable[[], None], Future[None]]] = deque()
         """What workers are asked to call between two steps."""
         self.flights: list[Flight] = []

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from wavelane.engine.base import DeviceLostError, StepRunner
 from wavelane.engine.batching import Batch, Policy, hold_until, pick
@@ -22,15 +23,22 @@ class Worker:
         runner: launches steps.
         buckets: shapes of batches, ascending.
         prepare: called first of all.
+        look: reads the model's weights.
     """
 
     def __init__(
-        self, shared: Shared, runner: StepRunner, buckets: tuple[int, ...], prepare: Callable[[], None]
+        self,
+        shared: Shared,
+        runner: StepRunner,
+        buckets: tuple[int, ...],
+        prepare: Callable[[], None],
+        look: Callable[[], None] | None,
     ) -> None:
         self._shared = shared
         self._runner = runner
         self._buckets = buckets
         self._prepare = prepare
+        self._look = look
         self._most_flights = shared.workers + 1
 
     def run(self) -> None:
@@ -72,6 +80,12 @@ class Worker:
                             return self._take(batch, now)
                         if ready:
                             timeout = hold_until(ready, policy) - now
+                        elif (due := shared.warmth.due()) is not None:
+                            if due <= now:
+                                shared.warmth.looked(now, now)
+                                shared.calls.append((self._keep_warm, Future()))
+                                break
+                            timeout = due - now
                     shared.idle += 1
                     shared.work.wait(timeout)
                     shared.idle -= 1
@@ -84,10 +98,19 @@ class Worker:
             else:
                 future.set_result(None)
 
+    def _keep_warm(self) -> None:
+        assert self._look is not None, "nobody looks without"
+        begin = time.monotonic()
+        self._look()
+        end = time.monotonic()
+        with self._shared.lock:
+            self._shared.warmth.looked(begin, end)
+
     def _take(self, batch: Batch, now: float) -> Flight:
         shared = self._shared
         shared.lanes.take(batch)
         shared.patience.begin(now)
+        shared.warmth.stepped(now)
         flight = Flight(batch, now, shared.lanes.queued)
         shared.flights.append(flight)
         if shared.idle and shared.lanes.ready:
