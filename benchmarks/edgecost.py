@@ -123,8 +123,10 @@ class StubClient:
             self._recognizer.receive(decode_results(body))
 
 
-async def measure(sessions: int, rounds: int, vad: str, *, instructions: bool = False) -> dict[str, Any]:
-    """The cost of a packet of 100 ms; figures by name."""
+async def measure(
+    sessions: int, rounds: int, vad: str, packet_ms: int = 100, *, instructions: bool = False
+) -> dict[str, Any]:
+    """The cost of a packet; figures by name."""
     config = load_config(flags={"server.grpc": False, "server.log_level": "warning"})
     configure_logs(config.server)
     recognizer = Recognizer(config, Metrics(engine=False))
@@ -135,7 +137,7 @@ async def measure(sessions: int, rounds: int, vad: str, *, instructions: bool = 
     settings.load()
     settle_memory()
     configure = masked(TEXT, json.dumps({"type": "configure", "vad": {"kind": vad}}).encode())
-    packets = [[masked(BINARY, packet) for packet in cut(recording, 100)] for recording in recordings()]
+    packets = [[masked(BINARY, packet) for packet in cut(recording, packet_ms)] for recording in recordings()]
     links = []
     for _ in range(sessions):
         link = StreamProtocol(settings, ServerState(), {})
@@ -208,11 +210,12 @@ def _request() -> bytes:
 @click.option("--sessions", default=1000, show_default=True)
 @click.option("--rounds", default=40, show_default=True, help="Packets of each session.")
 @click.option("--vad", default="webrtc", type=click.Choice(["webrtc", "off"]), show_default=True)
+@click.option("--packet-ms", default=100, show_default=True)
 @click.option("--instructions", is_flag=True, help="Under callgrind: count instructions of the measured rounds only.")
-def main(sessions: int, rounds: int, vad: str, instructions: bool) -> None:
+def main(sessions: int, rounds: int, vad: str, packet_ms: int, instructions: bool) -> None:
     """Measure one load."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        click.echo(json.dumps(runner.run(measure(sessions, rounds, vad, instructions=instructions))))
+        click.echo(json.dumps(runner.run(measure(sessions, rounds, vad, packet_ms, instructions=instructions))))
 
 
 if __name__ == "__main__":

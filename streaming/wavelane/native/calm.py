@@ -1,5 +1,5 @@
-"""A lane in calm, compiled (``src/levels/calm.hpp``): a hop of 16-bit audio is taken in one call as long as nothing has
-to be told or changed. Everything else is done where its rules are written, in Python, from the same state."""
+"""A lane in calm, compiled (``src/levels/calm.hpp``): a hop of 16-bit audio, or a part of one, is taken in one call as long
+as nothing has to be told or changed. Everything else is done where its rules are written, in Python, from the same state."""
 
 import ctypes
 import sys
@@ -43,6 +43,9 @@ class State(ctypes.Structure):
     speech_end: int
     active: int
     hops: int
+    taken: int
+    part: int
+    hop: int
     flags: int
 
 
@@ -50,17 +53,18 @@ State._fields_ = [(name, c_double if kind is float else c_int64) for name, kind 
 
 
 class Outcome(IntEnum):
-    """What came of a hop."""
+    """What came of the samples."""
 
     TAKEN = 0
     UNFED = 1
-    """All is done but that the window has no room for it."""
+    """All is done but that the window has no room for them."""
     ROUSED = 2
-    """Nothing is done but that the detector has judged it: its ``flags``."""
+    """Nothing is done but that the detector has judged them: its ``flags``."""
 
 
-Take = Callable[[object, bytes], int]
-"""Takes a hop, [2 * HOP] bytes, into a state (``ctypes.byref``); gives an :class:`Outcome`."""
+Take = Callable[[object, bytes, int], int]
+"""Takes samples, [2 * n] bytes, and their number, into a state (``ctypes.byref``); gives an :class:`Outcome`. They are
+whole frames of the detector and no more than the hop in progress lacks; parts of a hop are kept at ``hop``."""
 
 
 def open_calm() -> Take | None:

@@ -182,10 +182,11 @@ class SpeechGate:
             return self._judge(self._webrtc.push_int16(int16))
         return self._judge(self._detector.push(samples).tolist())
 
-    def keep(self, hop: bytes) -> None:
-        """Take a hop of silence that was judged while the state was away, [2 * HOP] bytes of 16-bit audio."""
-        self._audio.append(np.frombuffer(hop, np.int16))
-        self._judged += HOP
+    def keep(self, silence: bytes) -> None:
+        """Take silence that was judged while the state was away, [2 * n] bytes of 16-bit audio, whole frames."""
+        samples = np.frombuffer(silence, np.int16)
+        self._audio.append(samples)
+        self._judged += len(samples)
         self._trim()
 
     def lend(self, state: State) -> bool:
@@ -210,13 +211,18 @@ class SpeechGate:
         """Take the state back."""
         self._segmenter.reclaim(state)
         if self._stream:
-            self._judged = self._fed = self._judged + state.hops * HOP
+            self._judged = self._fed = self._judged + state.taken
             self._audio.skip(self._judged)
 
-    def foretell(self, state: State) -> None:
-        """The next hop was judged already: ``state.flags``."""
+    def foretell(self, state: State, samples: int) -> None:
+        """So many samples that come next were judged already: ``state.flags``."""
         assert self._webrtc is not None, "its state was away"
-        self._webrtc.reclaim(state, HOP // self._frame)
+        self._webrtc.reclaim(state, samples // self._frame)
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples that the detector judges at a time."""
+        return self._frame
 
     @property
     def waiting(self) -> bool:

@@ -108,19 +108,22 @@ class Lane:
         calm = self._calm
         if (
             calm is None
-            or len(data) != 2 * HOP
+            or len(data) % calm.frame_bytes
+            or len(data) > 2 * HOP
             or not (calm.on or (self._resampler is not None and calm.begin(self._framer)))
+            or not ((len(data) == 2 * HOP and calm.fresh) or len(data) <= calm.room())
         ):
             self.push(int16_samples(data), self._spec.features.sample_rate, data)
             return
-        outcome = calm.take(data)
+        count = len(data) // 2
+        outcome = calm.take(data, count)
         if outcome == Outcome.ROUSED:
-            self._rouse(judged=True)
+            self._rouse(judged=count)
             self.push(int16_samples(data), self._spec.features.sample_rate, data)
             return
-        self._taken += HOP
+        self._taken += count
         recognition = self.recognition
-        recognition.received += HOP
+        recognition.received += count
         framer = self._framer
         if framer is None:
             calm.keep(data)
@@ -256,7 +259,7 @@ class Lane:
                 case NoText(at):
                     self.recognition.mark(Mark.NO_TEXT, at)
 
-    def _rouse(self, *, judged: bool = False) -> None:
+    def _rouse(self, *, judged: int = 0) -> None:
         """Something happens: every part has its state again. ``judged``: see :meth:`Calm.end`."""
         if self._calm is not None:
             self._calm.end(self._framer, judged=judged)

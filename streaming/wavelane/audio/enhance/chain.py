@@ -6,6 +6,7 @@ it is not one) holds back what is no whole block, less than 10 ms, and the suppr
 anything on the sample clock.
 """
 
+from ctypes import string_at
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from wavelane.audio.enhance.offset import OffsetRemoval
 from wavelane.audio.enhance.options import AudioOptions
 from wavelane.audio.enhance.quality import Change, QualityMonitor
 from wavelane.audio.enhance.suppression import NoiseSuppressor
+from wavelane.audio.pcm import int16_samples
 from wavelane.native.calm import State
 from wavelane.work import Samples
 
@@ -127,8 +129,11 @@ class FrontEnd:
         )
 
     def reclaim(self, state: State) -> None:
-        """Take the state back, ``state.hops`` later."""
-        self._clock += state.hops * HOP
+        """Take the state back, ``state.taken`` samples later."""
+        self._clock += state.taken
+        if state.part:
+            self._hop.append(int16_samples(string_at(state.hop, 2 * state.part)))
+            self._filled = state.part
         for stage in (self._tracker, self._offset, self._quality):
             if stage is not None:
                 stage.reclaim(state)

@@ -1,4 +1,4 @@
-// A lane in calm: what a hop of 16-bit audio goes through as long as nothing has to be told or changed. The rules are
+// A lane in calm: what 16-bit audio goes through, a hop or a part of one at a time, as long as nothing has to be told or changed. The rules are
 // those of wavelane.audio.enhance (level, gain, offset, quality), wavelane.vad.segmenter and wavelane.session.gate, in
 // the same order and the same arithmetic; whatever is not calm is left to them, with nothing changed here.
 
@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "levels.hpp"
 
@@ -28,8 +29,9 @@ struct Calm {  // as wavelane.native.calm.State
     int64_t offset_hops, flat, no_signal;
     // The segmenter's; candidate is -1 where there is none
     int64_t position, speaking, candidate, candidate_speech, candidate_end, speech_end, active;
-    int64_t hops;   // taken since the state came here
-    int64_t flags;  // of the newest hop, whatever came of it: bit k, whether frame k is speech
+    int64_t hops, taken;  // whole hops, and samples, since the state came here
+    int64_t part, hop;    // samples of the hop in progress, and where they are kept: HOP numbers of 16 bits
+    int64_t flags;        // of the newest samples, whatever came of them: bit k, whether frame k is speech
 };
 
 namespace calm {
@@ -71,9 +73,9 @@ inline bool heard(Calm& lane, const int16_t* samples) {
     return true;
 }
 
-// The segmenter takes the judgements of a hop; false where speech starts or stops, or silence has lasted.
-inline bool segmented(Calm& lane) {
-    for (int64_t flags = lane.flags, left = HOP / lane.frame; left; left--, flags >>= 1) {
+// The segmenter takes judgements of frames; false where speech starts or stops, or silence has lasted.
+inline bool segmented(Calm& lane, int64_t frames) {
+    for (int64_t flags = lane.flags; frames; frames--, flags >>= 1) {
         const int64_t start = lane.position;
         lane.position += lane.frame;
         lane.active = flags & 1;
@@ -100,20 +102,34 @@ inline bool segmented(Calm& lane) {
 
 enum Outcome { TAKEN = 0, UNFED = 1, ROUSED = 2 };
 
-inline Outcome take(Calm& lane, const int16_t* samples) {
-    // The detector first: it moves on whatever comes of the hop, and what it says is needed in any case.
+// ``count`` samples: whole frames of the detector, and no more than the hop in progress lacks.
+inline Outcome take(Calm& lane, const int16_t* samples, int64_t count) {
+    // The detector first: it moves on whatever comes of the samples, and what it says is needed in any case.
     const Judge judge = reinterpret_cast<Judge>(lane.judge);
     void* const detector = reinterpret_cast<void*>(lane.detector);
+    const int64_t frames = count / lane.frame;
     lane.flags = 0;
-    for (int64_t k = 0; k < HOP / lane.frame; k++)
+    for (int64_t k = 0; k < frames; k++)
         lane.flags |= static_cast<int64_t>(judge(detector, RATE, samples + k * lane.frame, lane.frame) == 1) << k;
+    const int16_t* whole = samples;
+    if (count < HOP) {
+        int16_t* const hop = reinterpret_cast<int16_t*>(lane.hop);
+        std::memcpy(hop + lane.part, samples, count * sizeof(int16_t));
+        whole = hop;
+    }
     Calm next = lane;
-    if ((next.measured && !heard(next, samples)) || !segmented(next)) return ROUSED;
-    next.hops++;
-    if (next.stream && next.filled + HOP < next.room) {
+    next.taken += count;
+    next.part += count;
+    if (next.part == HOP) {
+        if (next.measured && !heard(next, whole)) return ROUSED;
+        next.part = 0;
+        next.hops++;
+    }
+    if (!segmented(next, frames)) return ROUSED;
+    if (next.stream && next.filled + count < next.room) {
         float* const window = reinterpret_cast<float*>(next.window) + next.filled;
-        for (int i = 0; i < HOP; i++) window[i] = static_cast<float>(samples[i]) * (1.0f / 32768.0f);
-        next.filled += HOP;
+        for (int64_t i = 0; i < count; i++) window[i] = static_cast<float>(samples[i]) * (1.0f / 32768.0f);
+        next.filled += count;
     }
     const bool unfed = next.stream && next.filled == lane.filled;
     lane = next;

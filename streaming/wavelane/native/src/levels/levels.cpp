@@ -12,5 +12,7 @@ WAVELANE_EXPORT void wavelane_levels16(const int16_t* samples, int count, int fu
     levels16(samples, count, full, out);
 }
 
-// Takes a hop of a lane in calm; see calm.hpp. Returns what came of it.
-WAVELANE_EXPORT int wavelane_calm_take(Calm* lane, const int16_t* samples) { return calm::take(*lane, samples); }
+// Takes samples of a lane in calm; see calm.hpp. Returns what came of them.
+WAVELANE_EXPORT int wavelane_calm_take(Calm* lane, const int16_t* samples, int count) {
+    return calm::take(*lane, samples, count);
+}
