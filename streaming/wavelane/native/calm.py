@@ -1,5 +1,6 @@
-"""A lane in calm, compiled (``src/levels/calm.hpp``): a hop of 16-bit audio, or a part of one, is taken in one call as long
-as nothing has to be told or changed. Everything else is done where its rules are written, in Python, from the same state."""
+"""A lane in calm, compiled (``src/levels/calm.hpp``): a hop of 16-bit audio, or a part of one, is taken in one call as
+long as nothing has to be told or changed. Everything else is done where its rules are written, in Python, from the same
+state."""
 
 import ctypes
 import sys
