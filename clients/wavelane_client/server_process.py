@@ -94,7 +94,9 @@ class ServerProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "wavelane_server", "serve", "--host", self.host),
-            *("--port", str(self.port), "--grpc-port", str(self.grpc_port), *self._arguments),
+            *("--port", str(self.port), "--grpc-port", str(self.grpc_port), "--while-stdin", *self._arguments),
+            # Closed with this process, even by a signal that no cleaning up survives: the server ends then.
+            stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
             # A group of its own: Ctrl-C on the terminal goes to this program alone, which then drains the server.

@@ -1,7 +1,10 @@
 """``wavelane serve``: every setting of the configuration tree is a flag."""
 
 import json
+import os
+import signal
 import sys
+import threading
 import types
 import typing
 from pathlib import Path
@@ -77,7 +80,7 @@ def _value(setting: Setting, value: Any) -> Any:
         raise click.BadParameter(f"{setting.flags[0]} takes a JSON {name}, not {value!r}") from None
 
 
-def _serve(config_file: Path | None, print_config: bool, **flags: Any) -> None:
+def _serve(config_file: Path | None, print_config: bool, while_stdin: bool, **flags: Any) -> None:
     """Serve recognition over WebSocket, gRPC and HTTP.
 
     Settings come from a TOML file, then from the environment (WAVELANE_SECTION__NAME), then from these flags; later
@@ -96,7 +99,16 @@ def _serve(config_file: Path | None, print_config: bool, **flags: Any) -> None:
         return
     from wavelane_server.serve import run
 
+    if while_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     sys.exit(run(config))
+
+
+def _end_with_stdin() -> None:
+    """Whoever started this server has gone, in whatever way: nobody will end it."""
+    while os.read(0, 1):
+        pass
+    signal.raise_signal(signal.SIGTERM)
 
 
 command = _Serve(
@@ -110,6 +122,11 @@ command = _Serve(
             help="TOML file with settings (WAVELANE_CONFIG).",
         ),
         click.Option(["--print-config"], is_flag=True, help="Print the effective settings as TOML, and exit."),
+        click.Option(
+            ["--while-stdin"],
+            is_flag=True,
+            help="End as by SIGTERM when standard input is closed: with whoever started this server.",
+        ),
         *(_Flag(setting) for setting in settings()),
     ],
 )
