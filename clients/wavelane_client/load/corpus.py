@@ -92,13 +92,16 @@ class Corpus:
         packets: list[bytes] = []
         texts: list[str | None] = []
         index = -1
-        while not texts or (session_seconds is not None and _seconds(packets) < session_seconds):
+        length = 0.0
+        while not texts or (session_seconds is not None and length < session_seconds):
             if texts:
                 packets[-1] = self._whole[index][-1]
                 packets += self._pause
             index = rng.randrange(len(self.utterances))
             packets += self._packets[index]
             texts.append(self.utterances[index].text)
+            # All are of one length but the last.
+            length = ((len(packets) - 1) * self._size + len(packets[-1])) / BYTES_PER_SECOND
         known = [text for text in texts if text is not None]
         return Script(packets, " ".join(known) if len(known) == len(texts) else None)
 

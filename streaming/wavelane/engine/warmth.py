@@ -30,7 +30,7 @@ class Warmth:
 
     def stepped(self, now: float) -> None:
         """A step begins or is done, which is as good as a look."""
-        self._next = max(self._next, now + self._interval) if self._interval else math.inf
+        self._next = max(self._next, now + self._interval)
 
     def due(self) -> float | None:
         """When to look, unless a step comes before; None: not until a chunk has come."""

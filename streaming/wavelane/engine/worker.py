@@ -82,7 +82,7 @@ class Worker:
                             timeout = hold_until(ready, policy) - now
                         elif (due := shared.warmth.due()) is not None:
                             if due <= now:
-                                shared.warmth.looked(now, now)
+                                shared.warmth.looked(now, now)  # no other worker does
                                 shared.calls.append((self._keep_warm, Future()))
                                 break
                             timeout = due - now

@@ -1,6 +1,7 @@
-// A lane in calm: what 16-bit audio goes through, a hop or a part of one at a time, as long as nothing has to be told or changed. The rules are
-// those of wavelane.audio.enhance (level, gain, offset, quality), wavelane.vad.segmenter and wavelane.session.gate, in
-// the same order and the same arithmetic; whatever is not calm is left to them, with nothing changed here.
+// A lane in calm: what 16-bit audio goes through, a hop or a part of one at a time, as long as nothing has to be told or
+// changed. The rules are those of wavelane.audio.enhance (level, gain, offset, quality), wavelane.vad.segmenter and
+// wavelane.session.gate, in the same order and the same arithmetic; whatever is not calm is left to them, with nothing
+// changed here.
 
 #pragma once
 
