@@ -29,7 +29,7 @@ from wavelane_client.load.machine import describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, summary
 from wavelane_client.load.run import Run
-from wavelane_client.load.search import Stage, find_max, judge
+from wavelane_client.load.search import Stage, find_max, hopeless, judge
 from wavelane_client.load.server_metrics import scrape
 from wavelane_client.picture import new_figure, save_png
 from wavelane_client.server_process import ServerProcess
@@ -118,7 +118,7 @@ async def measure(mode: Mode, plan: Plan, bound: float, resolution: float, first
             )
             seen = Lookaheads()
             watching = asyncio.create_task(seen.watch(f"{server.http_url}/metrics", run.measured_from))
-            result = await Run(run, server.pid).run()
+            result = await Run(run, server.pid, hopeless(bound)).run()
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching

@@ -3,8 +3,6 @@
 import asyncio
 import secrets
 import time
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,11 +17,12 @@ from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.events import Closed, Event, Failed, Final, Partial
 from wavelane.session.options import SessionOptions
 from wavelane.session.session import Session
-from wavelane.work import Chunk
 from wavelane_server.adapters.base import Configured, Corrected, Progress
+from wavelane_server.arrivals import Arrivals
 from wavelane_server.logs import get_logger
 from wavelane_server.outbox import Outbox
 from wavelane_server.profiles.personal import Personal
+from wavelane_server.submissions import Submissions
 
 if TYPE_CHECKING:
     from wavelane_server.bridge import Recognizer
@@ -33,13 +32,6 @@ OFF_LOOP_BYTES = 16_384
 
 OFF_LOOP_CONTAINER_BYTES = 2_048
 """The same for containers, whose bytes hold more audio."""
-
-SPARE_CHUNKS = 32
-"""Chunks of a lane that may wait beyond twice what limits.backpressure_ms of audio has: a client that flushes behind
-every few samples has a whole window for each, and next to no audio."""
-
-MANY_ARRIVALS = 16
-"""With more notes of what arrived when than this, those are dropped that no result can ask for any more."""
 
 
 class LiveSession:
@@ -60,13 +52,10 @@ class LiveSession:
         "_asked_at",
         "_broken",
         "_busy",
-        "_chunks",
         "_closed",
         "_deferred",
         "_drained",
         "_engine",
-        "_frame_s",
-        "_in_flight",
         "_late",
         "_limits",
         "_log",
@@ -74,7 +63,6 @@ class LiveSession:
         "_max_backlog_ms",
         "_max_backlog_s",
         "_metrics",
-        "_most_chunks",
         "_off_loop_bytes",
         "_on_spot_bytes",
         "_opened_at",
@@ -87,8 +75,8 @@ class LiveSession:
         "_session",
         "_slots",
         "_streams",
+        "_submissions",
         "_timing",
-        "_waiting",
         "_windows_out",
         "failure",
         "id",
@@ -119,13 +107,7 @@ class LiveSession:
         self._rate = self._engine.spec.features.sample_rate
         self._outbox = outbox
         self._personal = personal or Personal(self._engine.spec)
-        self._waiting: list[deque[Chunk]] = [deque() for _ in slots]
-        self._in_flight = [0] * len(slots)
-        self._chunks = 0
-        """Chunks that wait or are with the engine."""
-        honest = self._limits.backpressure_ms * self._rate // (1000 * self._engine.spec.frame_samples)
-        self._most_chunks = len(slots) * (SPARE_CHUNKS + 2 * honest)
-        self._frame_s = self._engine.spec.features.hop / self._rate
+        self._submissions = Submissions(self._engine, self._slots, self._limits.backpressure_ms, self._max_backlog_s)
         self._off_loop_bytes = OFF_LOOP_CONTAINER_BYTES if session.options.encoding == "container" else OFF_LOOP_BYTES
         # A container's bytes may hold more audio than is decoded at once.
         self._on_spot_bytes = 0 if session.options.encoding == "container" else OFF_LOOP_BYTES
@@ -135,7 +117,7 @@ class LiveSession:
         self._streams = recognizer.judges.open(self, session.lanes) if session.options.vad.kind == "silero" else []
         self._late: WavelaneError | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._arrivals: deque[tuple[int, float]] = deque()
+        self._arrivals = Arrivals()
         self._asked_at = 0.0
         self._timing: Timing | None = None
         """Of the result whose events go out next."""
@@ -258,8 +240,7 @@ class LiveSession:
         self._closed = True
         self._recognizer.forget(self, self._slots)
         self._recognizer.judges.close(self._streams)
-        for waiting in self._waiting:
-            waiting.clear()
+        self._submissions.clear()
         self._deferred.clear()
         self._wake()
         if self.failure is not None:
@@ -291,7 +272,7 @@ class LiveSession:
         """The engine works on more of this session than the limit, so that more audio would only wait."""
         # Most of the time the engine has nothing of a session, and nothing else needs to be asked then.
         return (
-            (self._chunks > 0 or self._windows_out > 0)
+            (self._submissions.count > 0 or self._windows_out > 0)
             and not self._closed
             and self._full
             and self._awaiting
@@ -301,12 +282,12 @@ class LiveSession:
     @property
     def _full(self) -> bool:
         """More waits than should."""
-        return self._session.backlog_ms > self._limits.backpressure_ms or self._chunks > self._most_chunks
+        return self._session.backlog_ms > self._limits.backpressure_ms or self._submissions.crowded
 
     @property
     def _awaiting(self) -> bool:
         """An answer of the engine or the detector will come."""
-        return any(self._in_flight) or self._windows_out > 0
+        return self._submissions.with_engine or self._windows_out > 0
 
     async def _decode(self, off_loop: bool, call: Callable[..., object], *arguments: object) -> None:
         """Give input to the session, and go on as long as it holds more; the engine keeps up in between."""
@@ -327,14 +308,9 @@ class LiveSession:
         received = self._session.received
         backlog = self._session.backlog_ms
         if received > self._received:
-            arrivals = self._arrivals
-            arrivals.append((received, time.monotonic()))
+            self._arrivals.note(received, backlog * self._rate // 1000)
             self._metrics.audio.value += (received - self._received) / self._rate
             self._received = received
-            if len(arrivals) > MANY_ARRIVALS:
-                done = received - backlog * self._rate // 1000
-                while len(arrivals) > 1 and arrivals[0][0] < done:
-                    arrivals.popleft()
         if backlog > self._max_backlog_ms and not self._session.ended:
             self.fail(
                 WavelaneError(
@@ -367,8 +343,7 @@ class LiveSession:
         if isinstance(outcome, WavelaneError):
             self._guard(self._session.receive_error, outcome)
         else:
-            self._in_flight[lane] -= 1
-            self._chunks -= 1
+            self._submissions.answered(lane)
             self._guard(self._session.receive_result, outcome)
 
     async def _off_loop(self, call: Callable[..., object], *arguments: object) -> None:
@@ -437,32 +412,17 @@ class LiveSession:
             self._windows_out += len(work.windows)
             self._recognizer.judges.submit(self._streams[work.lane], work)
         while (chunk := self._session.next_chunk()) is not None:
-            self._waiting[chunk.lane].append(chunk)
-            self._chunks += 1
+            self._submissions.add(chunk)
         try:
-            for lane, waiting in enumerate(self._waiting):
-                while waiting and self._fits(lane, waiting[0]):
-                    self._engine.submit(self._slots[lane], waiting[0])
-                    waiting.popleft()
-                    self._in_flight[lane] += 1
+            self._submissions.submit()
         except WavelaneError as error:
             self._session.receive_error(error)
-
-    def _fits(self, lane: int, chunk: Chunk) -> bool:
-        """Whether the engine takes one more chunk of the lane now; it always takes the only one."""
-        return (
-            self._in_flight[lane] == 0
-            or self._engine.backlog(self._slots[lane]) + chunk.frames * self._frame_s <= self._max_backlog_s
-        )
 
     def _since(self, event: Event) -> float | None:
         """When what caused a result was received."""
         if isinstance(event, Final) and event.reason in ("flush", "end", "failure"):
             return self._asked_at
-        if not isinstance(event, (Partial, Final)) or not self._arrivals:
-            return None
-        at = bisect_left(self._arrivals, (event.processed,))
-        return self._arrivals[min(at, len(self._arrivals) - 1)][1]
+        return self._arrivals.time_of(event.processed) if isinstance(event, (Partial, Final)) else None
 
     def _wake(self) -> None:
         if self._drained is not None and not self._drained.done():

@@ -15,7 +15,7 @@ from wavelane_client.load.figures import to_markdown
 from wavelane_client.load.meter import Meter, SessionRecord
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, normalise, summary, word_error_rate
-from wavelane_client.load.search import Stage, find_max, judge
+from wavelane_client.load.search import HOPELESS_FINALS, Stage, find_max, hopeless, judge
 from wavelane_client.load.server_metrics import histogram_quantile
 
 MANIFEST = "tests/data/speech/manifest.jsonl"
@@ -172,6 +172,21 @@ def test_a_run_is_judged():
     assert not judge(make_result([0.1], error="overloaded", refused=True), 0.3).carried
     assert "no session ended" in judge(make_result([]), 0.3).reason
     assert judge(make_result([0.1], lateness=[0.05]), 0.3).generator_late
+
+
+def test_a_run_far_over_the_bound_is_given_up():
+    overloaded = hopeless(0.3)
+    late, fine = [1.3] * HOPELESS_FINALS, [0.1] * HOPELESS_FINALS
+    result = make_result([*fine, *late])
+    result.records.pop()
+    assert overloaded(result)
+    assert not overloaded(make_result([*late, *fine]))
+    assert not overloaded(make_result([1.1] * 2 * HOPELESS_FINALS))
+    assert not overloaded(make_result(late[: HOPELESS_FINALS // 2]))
+    result.given_up = True
+    judged = judge(result, 0.3)
+    assert (judged.carried, judged.marginal) == (False, False)
+    assert "given up" in judged.reason
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 2, 7, 31, 100, 130, 1000])

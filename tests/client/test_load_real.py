@@ -1,11 +1,14 @@
 """`wavelane load` against a real server."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from wavelane_client.load.plan import Plan
+from wavelane_client.load.run import Run
 from wavelane_server.cli.load import command
 
 MANIFEST = "tests/data/speech/manifest.jsonl"
@@ -56,6 +59,20 @@ def test_four_sessions_for_a_few_seconds(server, tmp_path, transport, seconds):
         assert "wait for a step" in result.output
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert "end of audio to final" in result.output
+
+
+async def test_a_hopeless_run_ends_at_once(server):
+    asked = 0
+
+    def second_time(_result):
+        nonlocal asked
+        asked += 1
+        return asked == 2
+
+    run = Run(Plan(url=server.ws, manifest=MANIFEST, sessions=2, duration=600.0, processes=2), hopeless=second_time)
+    async with asyncio.timeout(60):
+        assert (await run.run()).given_up
+    assert asked == 2
 
 
 def test_a_conversation_is_measured(server, tmp_path):

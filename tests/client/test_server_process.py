@@ -3,12 +3,12 @@
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+
+from support.waiting import wait_until
 
 OWNER = """
 import asyncio
@@ -21,13 +21,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def gone(pid: int) -> bool:
@@ -48,4 +41,4 @@ def test_it_ends_with_its_owner(name: str) -> None:
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
         owner.send_signal(getattr(signal, name))
         owner.wait(10)
-    until(lambda: gone(int(pid)))
+    wait_until(lambda: gone(int(pid)))

@@ -1,8 +1,7 @@
 """A sink that tests can wait on, an observer that keeps everything, and an engine that is stopped in the end."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from wavelane.engine import Delivery, Engine, EngineConfig, Outcome, Slot, StepReport
@@ -66,14 +65,6 @@ class Recorder:
 
     def errors(self, slot: Slot) -> list[WavelaneError]:
         return [outcome for outcome in self.of(slot) if isinstance(outcome, WavelaneError)]
-
-
-def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait for something that nobody signals."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.002)
 
 
 @contextmanager

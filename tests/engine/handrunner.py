@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from engineharness import Recorder, until
+from engineharness import Recorder
 
+from support.waiting import wait_until
 from wavelane.engine import EngineConfig, Slot
 from wavelane.engine.base import Outcome, Preparation
 from wavelane.engine.batching import Batch
@@ -47,7 +48,7 @@ class HandRunner:
         return [(row.slot.index, row.chunk.sequence) for row in batch.rows]
 
     def launched(self, count: int) -> list[Batch]:
-        until(lambda: len(self.batches) >= count)
+        wait_until(lambda: len(self.batches) >= count)
         assert len(self.batches) == count
         return self.batches
 

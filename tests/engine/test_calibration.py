@@ -5,9 +5,10 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from engineharness import Recorder, running, until
+from engineharness import Recorder, running
 from toymodel import SPEC, make_chunk, toy_model
 
+from support.waiting import wait_until
 from wavelane.engine.base import Outcome
 from wavelane.engine.batching import Batch
 from wavelane.engine.calibration import REPEATS, sizes, time_steps
@@ -88,7 +89,7 @@ def test_an_engine_measures_itself_after_the_start() -> None:
     with running(toy_model(), recorder, workers=2, max_sessions=4) as engine:
         assert engine.stats.condition.capacity == 0
         engine.warm_up()
-        until(lambda: engine.stats.condition.capacity > 0)
+        wait_until(lambda: engine.stats.condition.capacity > 0)
         slot = engine.open()
         engine.submit(slot, make_chunk(0))
         recorder.wait_for(1)

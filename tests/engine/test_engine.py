@@ -3,11 +3,12 @@ import time
 
 import numpy as np
 import pytest
-from engineharness import Recorder, running, until
+from engineharness import Recorder, running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toymodel import POISON, make_chunk, toy_model
 
+from support.waiting import wait_until
 from wavelane.engine import Engine, EngineConfig, Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.work import StepResult
@@ -71,13 +72,13 @@ def test_an_idle_engine_never_wakes_up(recorder: Recorder):
         slot = engine.open()
         engine.submit(slot, make_chunk(0))
         recorder.wait_for(1)
-        until(lambda: engine.stats.last_step_age is not None and engine.stats.last_step_age > 0.05)
+        wait_until(lambda: engine.stats.last_step_age is not None and engine.stats.last_step_age > 0.05)
         before = engine.stats.wakeups
         time.sleep(0.3)
         assert engine.stats.wakeups == before
         engine.submit(slot, make_chunk(1))
         recorder.wait_for(2)
-        until(lambda: engine.stats.steps == 2)
+        wait_until(lambda: engine.stats.steps == 2)
         assert engine.stats.wakeups <= before + 2
 
 
@@ -143,7 +144,7 @@ def test_a_poison_row_fails_alone(recorder: Recorder):
         with pytest.raises(WavelaneError, match="failed before"):
             engine.submit(slots[3], make_chunk(2, 3))
         assert engine.healthy
-        until(lambda: recorder.failed == 1)
+        wait_until(lambda: recorder.failed == 1)
         for seed, slot in enumerate(slots):
             if seed != 3:
                 engine.submit(slot, make_chunk(2, seed))
@@ -246,7 +247,7 @@ def test_a_thousand_sessions_come_and_go_and_every_slot_comes_back(seed: int):
             thread.start()
         for thread in threads:
             thread.join()
-        until(lambda: engine.stats.lanes == 0)
+        wait_until(lambda: engine.stats.lanes == 0)
         engine.audit()
         stats = engine.stats
         assert (stats.queued, stats.running, stats.failed) == (0, 0, 0)

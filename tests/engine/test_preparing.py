@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from engineharness import Recorder, until
+from engineharness import Recorder
 from handrunner import HandRunner, scheduling
 from toymodel import make_chunk
 
+from support.waiting import wait_until
 from wavelane.engine.batching import Batch
 from wavelane.engine.governor import unlimited
 from wavelane.engine.scheduler import Scheduler
@@ -73,7 +74,7 @@ def test_only_the_lane_that_asks_for_much_waits_and_its_chunks_keep_their_order(
     scheduler.submit(waits, make_chunk(0, decoding=wanting(5)))
     for sequence in range(1, 4):
         scheduler.submit(waits, make_chunk(sequence))
-    until(lambda: slow.begun == [5])
+    wait_until(lambda: slow.begun == [5])
     for sequence in range(3):
         scheduler.submit(other, make_chunk(sequence))
     recorder.wait_for(3)
@@ -97,7 +98,7 @@ def test_a_stream_behind_another_in_its_lane_is_held_when_its_turn_comes(
     scheduler.submit(slot, make_chunk(2, start=True, decoding=wanting(5)))
     scheduler.submit(slot, make_chunk(3))
     recorder.wait_for(2)
-    until(lambda: slow.begun == [5])
+    wait_until(lambda: slow.begun == [5])
     assert (scheduler.stats.queued, scheduler.stats.running) == (2, 0)
     slow.allowed.release()
     recorder.wait_for(4)
@@ -113,7 +114,7 @@ def test_the_smallest_comes_first_and_the_same_is_made_once(
     slots = [scheduler.open() for _ in range(4)]
     for slot, size in zip(slots, (9, 8, 8, 1), strict=True):
         scheduler.submit(slot, make_chunk(0, decoding=wanting(size)))
-        until(lambda: bool(slow.begun))
+        wait_until(lambda: bool(slow.begun))
     slow.allowed.release(1000)
     recorder.wait_for(4)
     assert slow.begun[:3] == [9, 1, 8]
@@ -126,7 +127,7 @@ def test_a_client_that_leaves_while_it_is_held_costs_the_next_tenant_nothing(
     gone, unwanted = scheduler.open(), scheduler.open()
     scheduler.submit(gone, make_chunk(0, decoding=wanting(5)))
     scheduler.submit(gone, make_chunk(1))
-    until(lambda: slow.begun == [5])
+    wait_until(lambda: slow.begun == [5])
     scheduler.submit(unwanted, make_chunk(0, decoding=wanting(6)))
     scheduler.close(unwanted)
     scheduler.close(gone)
@@ -136,7 +137,7 @@ def test_a_client_that_leaves_while_it_is_held_costs_the_next_tenant_nothing(
     assert (new.index, new.generation) == (gone.index, 1)
     scheduler.submit(new, make_chunk(0, decoding=wanting(7)))
     slow.allowed.release()
-    until(lambda: len(slow.begun) == 2)
+    wait_until(lambda: len(slow.begun) == 2)
     assert slow.begun == [5, 7], "nothing is made for whoever has gone"
     assert (scheduler.stats.queued, recorder.deliveries) == (1, [])
     slow.allowed.release()
@@ -201,12 +202,12 @@ def test_draining_ends_when_the_client_that_is_held_leaves(
     with scheduling(runner, recorder, workers, slow) as scheduler:
         slot = scheduler.open()
         scheduler.submit(slot, make_chunk(0, decoding=wanting(5)))
-        until(lambda: slow.begun == [5])
+        wait_until(lambda: slow.begun == [5])
         stopped = threading.Thread(target=scheduler.stop, args=(True, 10))
         stopped.start()
         time.sleep(0.02)
         scheduler.close(slot)
-        until(lambda: not any(worker.is_alive() for worker in scheduler._workers))
+        wait_until(lambda: not any(worker.is_alive() for worker in scheduler._workers))
         slow.allowed.release()
         stopped.join(5)
         assert not stopped.is_alive()
@@ -219,7 +220,7 @@ def test_stopping_does_not_wait_for_what_takes_too_long(
     with scheduling(runner, recorder, preparation=slow) as scheduler:
         slot = scheduler.open()
         scheduler.submit(slot, make_chunk(0, decoding=wanting(5)))
-        until(lambda: slow.begun == [5])
+        wait_until(lambda: slow.begun == [5])
         began = time.monotonic()
         assert scheduler.stop(drain, timeout=0.05) is False
         assert time.monotonic() - began < 2

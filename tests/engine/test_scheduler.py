@@ -4,10 +4,11 @@ import threading
 import time
 
 import pytest
-from engineharness import Recorder, until
+from engineharness import Recorder
 from handrunner import HandRunner, open_lanes, scheduling
 from toymodel import make_chunk
 
+from support.waiting import wait_until
 from wavelane.engine import EngineConfig
 from wavelane.engine.batching import Batch
 from wavelane.engine.scheduler import Scheduler
@@ -90,7 +91,7 @@ def test_a_slot_comes_back_when_its_running_step_is_done_and_the_late_result_is_
             scheduler.open()
         assert refusal.value.code is ErrorCode.OVERLOADED
         runner.allow()
-        until(lambda: scheduler.stats.lanes == 0)
+        wait_until(lambda: scheduler.stats.lanes == 0)
         new = scheduler.open()
         scheduler.submit(new, make_chunk(0))
         runner.allow()
@@ -219,7 +220,7 @@ def test_the_report_of_a_step(runner: HandRunner, recorder: Recorder):
             scheduler.submit(slot, make_chunk(0))
         time.sleep(0.02)
         runner.allow(3)
-        until(lambda: len(recorder.steps) == 3)
+        wait_until(lambda: len(recorder.steps) == 3)
         first, second, third = recorder.steps
         assert [(step.rows, step.bucket, step.lookahead, step.queued) for step in recorder.steps] == [
             (1, 1, 1, 0),

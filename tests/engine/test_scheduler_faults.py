@@ -4,10 +4,11 @@ import threading
 import time
 
 import pytest
-from engineharness import Recorder, until
+from engineharness import Recorder
 from handrunner import HandRunner, open_lanes, scheduling
 from toymodel import make_chunk
 
+from support.waiting import wait_until
 from wavelane.engine import EngineConfig
 from wavelane.engine.base import DeviceLostError, Outcome
 from wavelane.engine.batching import Batch
@@ -77,7 +78,7 @@ def test_a_lost_device_ends_the_engine_visibly(runner: HandRunner, recorder: Rec
         assert scheduler.healthy
         scheduler.submit(busy, make_chunk(0))
         recorder.wait_for(2)
-        until(lambda: not scheduler.healthy)
+        wait_until(lambda: not scheduler.healthy)
         for slot in (busy, idle):
             (error,) = recorder.errors(slot)
             assert error.code is ErrorCode.INTERNAL
@@ -93,11 +94,11 @@ def test_a_step_that_hangs_makes_the_engine_unhealthy(runner: HandRunner, record
     with scheduling(runner, recorder, stall_seconds=0.05) as scheduler:
         scheduler.submit(scheduler.open(), make_chunk(0))
         runner.launched(1)
-        until(lambda: not scheduler.healthy)
+        wait_until(lambda: not scheduler.healthy)
         assert scheduler.stats.running_for > 0.05
         runner.allow()
         recorder.wait_for(1)
-        until(lambda: scheduler.healthy)
+        wait_until(lambda: scheduler.healthy)
 
 
 def test_a_sink_that_raises_does_not_stop_the_engine(runner: HandRunner, recorder: Recorder):

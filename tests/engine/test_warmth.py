@@ -5,12 +5,13 @@ import time
 
 import numpy as np
 import pytest
-from engineharness import Recorder, running, until
+from engineharness import Recorder, running
 from handrunner import HandRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from toymodel import make_chunk
 
+from support.waiting import wait_until
 from wavelane.bench.workload import sources
 from wavelane.engine import EngineConfig, warmth
 from wavelane.engine.scheduler import Scheduler
@@ -82,11 +83,11 @@ def test_an_idle_worker_looks_and_serves_what_comes(monkeypatch: pytest.MonkeyPa
         assert not looks  # nobody has spoken
         runner.allow(2)
         scheduler.submit(slot, make_chunk(0))
-        until(lambda: len(looks) >= 3)
+        wait_until(lambda: len(looks) >= 3)
         scheduler.submit(slot, make_chunk(1))
         recorder.wait_for(2)
         assert all(name.startswith("wavelane-model") for name in names)
-        until(lambda: time.monotonic() - looks[-1] > 0.15)
+        wait_until(lambda: time.monotonic() - looks[-1] > 0.15)
         before = len(looks), scheduler.stats.wakeups
         time.sleep(0.1)
         assert (len(looks), scheduler.stats.wakeups) == before  # silence: asleep again
@@ -110,6 +111,6 @@ def test_a_look_leaves_streams_alone() -> None:
                 recorder.wait_for(count)
                 spent = sum(engine.shares.values())
                 if keep_warm_ms:
-                    until(lambda before=spent: sum(engine.shares.values()) > before)  # type: ignore[misc]
+                    wait_until(lambda before=spent: sum(engine.shares.values()) > before)  # type: ignore[misc]
             answers.append([(result.tokens, result.frames) for result in recorder.results(slot)])
     assert answers[0] == answers[1]

@@ -12,6 +12,7 @@ import pytest
 
 from support.serving import pieces, text_of
 from support.streamclients import GrpcClient, WsClient
+from support.waiting import until
 from wavelane.errors import STATUS, ErrorCode
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_server.live import LiveSession
@@ -36,13 +37,6 @@ def only(service: Service, known: set[LiveSession]) -> LiveSession:
     """The session that was opened since."""
     (live,) = service.recognizer.live - known
     return live
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    # How long it takes depends on what else the machine does; only that it comes is the test's business.
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_ten_times_faster_than_real_time(

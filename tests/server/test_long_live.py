@@ -10,10 +10,11 @@ from support.toy import SPEC, ToyRecogniser, linear16, speech
 from wavelane.engine import Delivery, EngineStats, Slot
 from wavelane.events import Closed, Final
 from wavelane.work import Chunk
+from wavelane_server.arrivals import MANY as MANY_ARRIVALS
 from wavelane_server.bridge import Recognizer
 from wavelane_server.config import Config
 from wavelane_server.engines import LocalEngine
-from wavelane_server.live import MANY_ARRIVALS, LiveSession
+from wavelane_server.live import LiveSession
 from wavelane_server.metrics import Metrics
 from wavelane_server.outbox import Outbox
 
@@ -59,7 +60,12 @@ class PromptEngine:
 
 def held(live: LiveSession, outbox: Outbox) -> int:
     """Entries of every container of the session and its outbox."""
-    found = [getattr(live, name) for name in LiveSession.__slots__ if name != "__weakref__"]
+    found = [
+        getattr(part, name)
+        for part in (live, live._submissions, live._arrivals)
+        for name in type(part).__slots__
+        if name != "__weakref__"
+    ]
     found += vars(outbox).values()
     found += [part for value in found if isinstance(value, list) for part in value]
     return sum(len(value) for value in found if isinstance(value, Sized) and not isinstance(value, (str, bytes)))

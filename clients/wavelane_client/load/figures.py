@@ -17,7 +17,7 @@ from wavelane_client.load.machine import ProcessMonitor, describe_machine
 from wavelane_client.load.plan import Plan
 from wavelane_client.load.report import Result, summary
 from wavelane_client.load.run import Run
-from wavelane_client.load.search import Found, Stage, find_max, judge
+from wavelane_client.load.search import Found, Stage, find_max, hopeless, judge
 from wavelane_client.load.server_metrics import histogram_quantile, scrape
 from wavelane_client.server_process import ServerProcess
 
@@ -190,7 +190,8 @@ class _Bench:
     async def _run(self, plan: Plan, sessions: int) -> tuple[Result, float | None]:
         metrics = f"{self._server.http_url}/metrics"
         before = await scrape(metrics)
-        result = await Run(replace(plan, sessions=sessions, ramp=max(2.0, sessions / 50)), self._server.pid).run()
+        run = replace(plan, sessions=sessions, ramp=max(2.0, sessions / 50))
+        result = await Run(run, self._server.pid, hopeless(BOUND_SECONDS)).run()
         after = await scrape(metrics)
         if before is None or after is None:
             return result, None

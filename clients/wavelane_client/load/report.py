@@ -36,6 +36,8 @@ class Result:
     """Largest resident memory of the server."""
     server: dict[str, Any] | None = None
     """What the server says that it did in the measured window (:func:`.server_metrics.what_happened`)."""
+    given_up: bool = False
+    """It was ended early, since what it was for cannot be reached any more."""
 
     @property
     def window(self) -> tuple[float, float]:

@@ -24,10 +24,19 @@ MONITOR_SECONDS = 0.5
 
 
 class Run:
-    """One run in progress; what a live view reads."""
+    """One run in progress; what a live view reads.
 
-    def __init__(self, plan: Plan, server_pid: int | None = None) -> None:
+    Args:
+        plan: what is done.
+        server_pid: of the server whose use of the machine is measured, where it is on this one.
+        hopeless: asked about twice a second of what was measured so far: True ends the run at once.
+    """
+
+    def __init__(
+        self, plan: Plan, server_pid: int | None = None, hopeless: Callable[[Result], bool] | None = None
+    ) -> None:
         self.plan = plan
+        self._hopeless = hopeless
         self.result = Result(plan=plan, start=0.0)
         self.latest: list[dict[str, Any]] = [{} for _ in range(plan.processes)]
         """Last snapshot of each worker."""
@@ -77,7 +86,7 @@ class Run:
             raise WavelaneError(ErrorCode(message["code"]), message["message"])
 
     async def _follow(self, index: int, worker: Process, on_snapshot: Callable[["Run"], None] | None) -> None:
-        while (message := await _hear(worker))["type"] == "snapshot":
+        while not self.result.given_up and (message := await _hear(worker))["type"] == "snapshot":
             self.result.records += map(SessionRecord.from_json, message.pop("records"))
             self.latest[index] = message
             if index == 0:
@@ -86,6 +95,10 @@ class Run:
                 )
                 if on_snapshot is not None:
                     on_snapshot(self)
+                if self._hopeless is not None and self._hopeless(self.result):
+                    self.result.given_up = True
+        if self.result.given_up:
+            return
         self.result.lateness += message["lateness"]
         self.result.generator_cores += message["cpu_cores"]
 

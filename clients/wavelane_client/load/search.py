@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from statistics import median
 
 from wavelane.measure import percentile
 from wavelane_client.load.report import Result
@@ -66,11 +67,31 @@ async def find_max(
     return Found(good, tuple(stages), limited=good >= limit)
 
 
+HOPELESS_FINALS = 50
+"""The newest finals by which a run is given up."""
+HOPELESS_FACTOR = 4
+"""Times the bound that half of them take then."""
+
+
+def hopeless(bound_seconds: float) -> Callable[[Result], bool]:
+    """Whether a run cannot meet the bound any more (:class:`.run.Run`): a server far behind only falls back further,
+    and what waits there at the end would slow down the next stage."""
+
+    def overloaded(result: Result) -> bool:
+        newest = [record.final for record in result.records[-2 * HOPELESS_FINALS :] if record.final is not None]
+        newest = newest[-HOPELESS_FINALS:]
+        return len(newest) == HOPELESS_FINALS and median(newest) > HOPELESS_FACTOR * bound_seconds
+
+    return overloaded
+
+
 def judge(result: Result, bound_seconds: float) -> Stage:
     """Whether a run meets the bound: p95 of end-of-audio to final, no session refused or broken."""
     late = percentile(result.lateness, 0.99)
     sessions = result.plan.sessions
     faults = result.errors() + result.refused()
+    if result.given_up:
+        return Stage(sessions, False, f"given up: half of the newest finals took over {HOPELESS_FACTOR} bounds")
     p95 = percentile(result.finals(), 0.95)
     late_itself = late is not None and late > bound_seconds / 10
     if faults:

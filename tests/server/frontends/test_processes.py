@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.server import Server, start_server
 from support.serving import pieces, text_of
 from support.streamclients import GrpcClient, WsClient
+from support.waiting import until
 from wavelane_server.frontends import supervisor
 from wavelane_server.loading import load_config
 
@@ -62,12 +63,6 @@ def alive(number: int) -> bool:
 def maps(server: Server, name: str) -> str:
     """Files that a process has in memory."""
     return Path(f"/proc/{pid(server, name)}/maps").read_text()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 def connections(number: int) -> set[int]:
@@ -336,14 +331,14 @@ async def test_a_second_interrupt_ends_everything_at_once(own: Server) -> None:
     assert own.process.poll() is None
     own.process.send_signal(signal.SIGINT)
     assert await asyncio.to_thread(own.process.wait, 30) == 130
-    await until(lambda: not any(map(alive, processes)), 30)
+    await until(lambda: not any(map(alive, processes)))
     await client.rest()
 
 
 async def test_nothing_outlives_the_supervisor(own: Server) -> None:
     processes = [pid(own, name) for name in ("engine", "frontend-0", "frontend-1")]
     own.process.kill()
-    await until(lambda: not any(map(alive, processes)), 30)
+    await until(lambda: not any(map(alive, processes)))
 
 
 def refused(*arguments: str) -> str:

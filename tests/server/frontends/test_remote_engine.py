@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from engineharness import Recorder, running
 from toymodel import SPEC, make_chunk, toy_model
 
+from support.waiting import until
 from wavelane.engine import Delivery, Engine, EngineConfig, Slot
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.work import StepResult
@@ -77,13 +78,6 @@ class Rig:
         """Until so many lanes are taken, and all slots add up."""
         await until(lambda: self.engine.stats.lanes == count)
         self.engine.audit()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    # How long it takes depends on what else the machine does; only that it comes is the test's business.
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
