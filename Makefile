@@ -5,13 +5,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-# Without an NVIDIA GPU a pinned torch keeps gigabytes of CUDA packages away.
-TORCH  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'torch>=2.11' || echo 'torch==2.13.0')
+# Without an NVIDIA GPU torch comes from its own index, whose wheel for processors leaves gigabytes of CUDA packages out.
+TORCH  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'torch>=2.11' || \
+            echo '--extra-index-url https://download.pytorch.org/whl/cpu --retries 1 torch==2.13.0')
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # Other engines, for the benchmark alone; another environment that has them: make bench PEERS=/path
 PEERS  ?= .venv-peers
+
+# What is compiled when Wavelane is installed
+NATIVE := $(shell find streaming/wavelane/native/src -type f)
 
 # LiveKit Agents and Pipecat, for their tests alone: they pin other versions of what the server needs
 FRAMEWORKS := .venv-frameworks
@@ -24,7 +28,7 @@ help: ## show this list
 demo: setup ## install, start the server, watch words appear, open the microphone page
 	@$(BIN)/wavelane demo $(ARGS)
 
-test: setup-dev browser ## install what the tests need and run them all
+test: setup-dev browser ## install what the tests need and run them
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-slow: setup-dev browser ## the tests that take minutes
@@ -85,13 +89,13 @@ $(VENV)/bin/python:
 	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-venv >/dev/null && \
 	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 
-$(VENV)/.ready-%: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.ready-%: pyproject.toml hatch_build.py $(NATIVE) | $(VENV)/bin/python
 	@echo "Installing Wavelane [$*] into $(VENV) (a few minutes the first time) ..."
 	@# The native CPU step is compiled on the way; without a compiler Wavelane runs on torch, several times slower.
 	@command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 || { echo "Adding g++ ..."; \
 	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends g++ >/dev/null; } || true
 	@$(PIP) --upgrade pip
-	@$(PIP) "$(TORCH)"
+	@$(PIP) $(TORCH)
 	@$(PIP) --editable ".[$*]"
 	@touch $@
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from peer_workers import Setup, Subject, Worker, export, setups, workers
 from rich.console import Console
 
@@ -338,7 +339,7 @@ def main() -> None:
     parts = chosen(QUICK if run.quick else FULL, arguments.models, arguments.lookaheads)
     with workers(run.python, PEERS_ENVIRONMENT, CACHE) as peers:
         for part in parts:
-            memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 1e9
+            memory = psutil.virtual_memory().available / 1e9
             if part.model == "shape:xlarge" and memory < WORST_MEMORY_GB:
                 run.left_out.append(f"{part.model}: {memory:.0f} GB of memory are free, it needs {WORST_MEMORY_GB:.0f}")
                 continue

@@ -29,7 +29,14 @@ from wavelane_server.profiles.personal import Personal
 from wavelane_server.profiles.store import make_store, no_profiles
 
 SLICE_S = 0.002
-"""Longest time (s) that results are worked off before the event loop gets a turn."""
+"""Least time (s) that results are worked off for, if there are so many, before the event loop gets a turn."""
+
+MOST_SLICE_S = 0.05
+"""Longest such time. In between it is what the rest of the loop took since: where there is more to do than the loop
+can, results do not wait behind packets that only make more of them."""
+
+REPORT_S = 1.0
+"""Time (s) between two reports to the engine of how late results are."""
 
 
 class Recognizer:
@@ -56,6 +63,7 @@ class Recognizer:
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Delivery] = deque()
         self._working = False
+        self._worked = 0.0
         self._dial = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -208,6 +216,7 @@ class Recognizer:
         self._inbox.extend(deliveries)
         if not self._working:
             self._working = True
+            self._worked = time.monotonic()
             self._work()
 
     def _tune(self) -> None:
@@ -218,6 +227,12 @@ class Recognizer:
             for live in list(self.live):
                 live.tune(dial)
 
+    async def report(self) -> None:
+        """Run for ever: tell the engine how late results are."""
+        while True:
+            await asyncio.sleep(REPORT_S)
+            self.engine.delayed(self.metrics.recent_delay)
+
     def _check_open(self) -> None:
         if self.draining:
             raise WavelaneError(
@@ -225,7 +240,7 @@ class Recognizer:
             )
 
     def _check_loop(self) -> None:
-        delay, limit = self.metrics.recent_loop_delay * 1000, self.config.limits.max_loop_delay_ms
+        delay, limit = self.metrics.recent_delay * 1000, self.config.limits.max_loop_delay_ms
         if delay > limit:
             raise WavelaneError(
                 ErrorCode.OVERLOADED,
@@ -236,13 +251,17 @@ class Recognizer:
 
     def _work(self) -> None:
         """Hand results out, a slice of time after the other, so that sockets are served in between."""
-        until = time.perf_counter() + SLICE_S
+        begun = time.monotonic()
+        if self._inbox and (timing := self._inbox[0].timing) is not None:
+            self.metrics.waited(begun - timing.done)
+        until = begun + min(max(SLICE_S, begun - self._worked), MOST_SLICE_S)
         while self._inbox:
             delivery = self._inbox.popleft()
             tenant = self._tenants.get(delivery.slot)
             if tenant is not None:
                 tenant[0].deliver(tenant[1], delivery)
-            if self._inbox and time.perf_counter() > until:
+            if self._inbox and time.monotonic() > until:
+                self._worked = time.monotonic()
                 self._loop.call_soon(self._work)
                 return
         self._working = False

@@ -151,8 +151,8 @@ class LimitsConfig(_Section):
     drain_timeout_s: Annotated[float, Field(ge=0, le=86_400)] = 10.0
     """After SIGTERM or Ctrl-C, time (s) for sessions to finish by themselves before they are ended, with finals."""
     max_loop_delay_ms: Annotated[int, Field(ge=5, le=60_000)] = 200
-    """New sessions are refused while the event loop of their process runs what is due later than this (ms, median of
-    two seconds): then it is the sockets, not the model, that the machine does not carry."""
+    """New sessions are refused while the event loop of their process runs what is due, or hands out results, later than
+    this (ms, median of two seconds): then it is the sockets, not the model, that the machine does not carry."""
     retry_after_s: Annotated[int, Field(ge=1, le=3_600)] = 2
     """What a refused client is told to wait (s) before it tries again."""
 

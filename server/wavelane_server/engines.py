@@ -66,6 +66,10 @@ class EngineClient(Protocol):
     def close(self, slot: Slot) -> None:
         """Give a lane back. Harmless when it is gone."""
 
+    def delayed(self, seconds: float) -> None:
+        """How late this process is with what the engine gives it; told every second, so that the engine takes fewer
+        steps for sessions that allow it."""
+
 
 class EngineSource(Protocol):
     """Where a service's engine comes from."""
@@ -127,6 +131,10 @@ class LocalEngine:
     async def open(self, lanes: int, lookahead: int | None = None) -> list[Slot]:
         """See :class:`EngineClient`."""
         return open_lanes(self._engine, lanes, lookahead)
+
+    def delayed(self, seconds: float) -> None:
+        """See :class:`EngineClient`."""
+        self._engine.delayed(seconds)
 
 
 class LocalSource:

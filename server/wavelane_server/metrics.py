@@ -181,6 +181,7 @@ class Metrics:
         self.failures = Counter(
             "wavelane_session_failures", "Sessions ended by an error, by error code", ["code"], registry=registry
         )
+        self._waited = 0.0
         self._delays: deque[float] = deque(maxlen=RECENT_DELAYS)
         self.loop_delay = Histogram(
             "wavelane_event_loop_delay_seconds",
@@ -210,11 +211,17 @@ class Metrics:
             await asyncio.sleep(DELAY_SAMPLE_S)
             delay = max(0.0, time.perf_counter() - due)
             self.loop_delay.observe(delay)
-            self._delays.append(delay)
+            self._delays.append(max(delay, self._waited))
+            self._waited = 0.0
+
+    def waited(self, seconds: float) -> None:
+        """A result has waited so long for its turn on the event loop."""
+        self._waited = max(self._waited, seconds)
 
     @property
-    def recent_loop_delay(self) -> float:
-        """Median of how late the event loop was lately (s); 0 until there are enough samples to tell."""
+    def recent_delay(self) -> float:
+        """Median of how late the event loop, or a result on it, was lately (s); 0 until there are enough samples to
+        tell."""
         return statistics.median(self._delays) if len(self._delays) == self._delays.maxlen else 0.0
 
     def forget_loop_delay(self) -> None:

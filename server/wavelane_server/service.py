@@ -140,6 +140,7 @@ class Service:
             raise
         self.recognizer.attach(self._engine)
         self._tasks.append(asyncio.create_task(self.metrics.sample_loop_delay()))
+        self._tasks.append(asyncio.create_task(self.recognizer.report()))
         if not self.shared or self.config.session.vad.kind == "silero":
             self._tasks.append(asyncio.create_task(self.recognizer.judges.load()))
         if self._grpc is not None:

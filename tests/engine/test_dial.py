@@ -1,5 +1,7 @@
 """Which lookahead a session gets, and when that changes."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from wavelane.engine.dial import (
     LATE_DWELL_S,
     LATE_HOLD_S,
     LOW,
+    MOST_HOLD_S,
     NOTCHES,
     UP_DWELL_S,
     Dial,
@@ -87,6 +90,25 @@ def test_late_results_turn_it_up_whatever_the_load_and_it_stays_for_a_while() ->
     for waited in (DOWN_DWELL_S, LATE_HOLD_S - 0.1):
         assert turn(dial, lambda position: 0.1, LAST, 100.0 + waited) == dial
     assert turn(dial, lambda position: 0.1, LAST, 100.0 + LATE_HOLD_S).position == 0
+
+
+def test_going_back_too_early_is_tried_more_and_more_seldom() -> None:
+    """What makes results late is none of what the load counts: only going back tells."""
+    dial, now, ups = Dial(), 0.0, []
+    while now < 3600:
+        now += 0.25
+        # Late at 0 and nowhere else, as soon as a turn shows.
+        late = dial.position == 0 and now - dial.turned > LATE_DWELL_S
+        following = turn(dial, lambda _: 0.1, LAST, now, late)
+        if following.position > dial.position:
+            ups.append(now)
+        dial = following
+    waits = [after - before for before, after in itertools.pairwise(ups)]
+    assert all(after >= before for before, after in itertools.pairwise(waits))
+    assert waits[0] < 2 * LATE_HOLD_S
+    assert MOST_HOLD_S < waits[-1] < MOST_HOLD_S + 10
+    # After a long time without any it is forgotten.
+    assert turn(dial, lambda _: 0.1, LAST, now + 3 * MOST_HOLD_S, late=True).hold == LATE_HOLD_S
 
 
 @given(falling, st.floats(0, 3), positions)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from simulation import Simulation
 
 from wavelane.engine.capacity import StepTime
+from wavelane.engine.dial import NOTCHES
 from wavelane.engine.governor import (
     BUSY_ENOUGH,
     LEAST_LIMIT,
@@ -251,3 +252,19 @@ def test_whatever_comes_is_served_in_time(
     assert run.late(25) < 0.1
     if pressure < 0.7 and talk == 1.0:
         assert run.refused == 0
+
+
+def test_auto_sessions_wait_longer_where_something_else_than_the_model_is_the_bottleneck() -> None:
+    """A loop with too many results to hand out is told every second; the steps themselves are in time."""
+    run = Simulation(QUICK)
+    run.knocks(40, 2, bounds=(0, 13), stays=600)
+    run.run(20)
+    assert run.governor.condition(run.now).dial == 0
+    for second in range(21, 40):
+        run.run(second)
+        late = run.governor.condition(run.now).dial < NOTCHES
+        run.governor.delayed(0.5 if late else 0.01, run.now)
+    condition = run.governor.condition(run.now)
+    assert condition.dial >= NOTCHES
+    assert condition.limit == 1.0, "the model's capacity is what it was"
+    assert not condition.refusing

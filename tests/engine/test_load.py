@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavelane.engine.capacity import Slowdown
-from wavelane.engine.load import AVERAGE_S, LATE_SECONDS, STEPS_KEPT, STEPS_NEEDED, LoadMeter
+from wavelane.engine.load import AVERAGE_S, DELAY_S, LATE_SECONDS, STEPS_KEPT, STEPS_NEEDED, LoadMeter
 
 SIX = (6, None)
 AUTO = (6, (0, 13))
@@ -175,6 +175,20 @@ def test_late_means_late_for_seconds() -> None:
     for second in range(130, 140):
         meter.step(6, 0.1, 0.1, 9, 9, second + 0.5)
         assert not meter.late, "a few rows say nothing"
+
+
+def test_results_that_wait_elsewhere_are_late_too() -> None:
+    meter = LoadMeter()
+    for second in range(100, 110):
+        meter.delayed(DELAY_S, second + 0.5)
+        assert not meter.late
+    for second in range(110, 110 + LATE_SECONDS):
+        assert not meter.late
+        meter.delayed(1.5 * DELAY_S, second + 0.2)
+        meter.delayed(0.0, second + 0.7)
+    assert meter.late
+    meter.advance(120.0)
+    assert not meter.late
 
 
 def test_busy_is_computing_per_second() -> None:

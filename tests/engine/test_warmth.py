@@ -15,7 +15,7 @@ from support.waiting import wait_until
 from wavelane.bench.workload import sources
 from wavelane.engine import EngineConfig, warmth
 from wavelane.engine.scheduler import Scheduler
-from wavelane.engine.warmth import ACTIVE_S, MOST_SHARE, Warmth
+from wavelane.engine.warmth import ACTIVE_S, AGAIN_S, MOST_SHARE, Warmth
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import embedded_path
 from wavelane.native.library import missing
@@ -35,6 +35,26 @@ def test_it_is_due_after_a_rest_and_only_while_a_stream_is_live() -> None:
         last = due
         warm.looked(due, due + 0.001)
     assert 10.0 + ACTIVE_S - 0.2 < last <= 10.0 + ACTIVE_S
+
+
+def test_one_looks_at_a_time() -> None:
+    warm = Warmth(0.1)
+    warm.chunk(10.0)
+    warm.begun()
+    assert warm.due() is None
+    warm.stepped(10.2)  # another worker's
+    assert warm.due() is None
+    warm.looked(10.0, 10.001)
+    assert warm.due() == pytest.approx(10.101)
+
+
+def test_weights_that_fit_no_cache_are_left_alone() -> None:
+    warm = Warmth(0.1)
+    warm.chunk(10.0)
+    warm.looked(10.0, 10.1)  # a pass of 100 ms may be taken every 2.5 s only
+    warm.stepped(10.2)
+    warm.chunk(10.0 + AGAIN_S)
+    assert warm.due() == pytest.approx(10.1 + AGAIN_S), "it may have been the machine"
 
 
 def test_it_can_be_off() -> None:
@@ -92,6 +112,30 @@ def test_an_idle_worker_looks_and_serves_what_comes(monkeypatch: pytest.MonkeyPa
         time.sleep(0.1)
         assert (len(looks), scheduler.stats.wakeups) == before  # silence: asleep again
         assert scheduler.stats.steps == 2  # looks are none
+    finally:
+        scheduler.stop(drain=False, timeout=10)
+
+
+def test_a_look_that_fails_is_told_once_and_streams_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    looks = []
+
+    def look() -> None:
+        looks.append(1)
+        raise MemoryError("no room")
+
+    runner, recorder = HandRunner(), Recorder()
+    config = EngineConfig.model_validate({"keep_warm_ms": 10})
+    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder, 2, look=look)
+    scheduler.start()
+    try:
+        slot = scheduler.open()
+        runner.allow(2)
+        scheduler.submit(slot, make_chunk(0))
+        wait_until(lambda: "not kept warm any more" in caplog.text)
+        scheduler.submit(slot, make_chunk(1))
+        recorder.wait_for(2)
+        time.sleep(0.1)
+        assert len(looks) == 1
     finally:
         scheduler.stop(drain=False, timeout=10)
 

@@ -1,5 +1,6 @@
 """Only who has a key of the server's is served, over every transport."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import grpc
 import httpx
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
@@ -17,6 +19,7 @@ from wavelane_client import connect
 from wavelane_protos.wavelane.v1 import asr_pb2 as pb
 from wavelane_protos.wavelane.v1 import asr_pb2_grpc as pb_grpc
 from wavelane_server.auth import Keys
+from wavelane_server.cli.profile import command as profile
 from wavelane_server.config import AuthConfig
 from wavelane_server.service import Service
 
@@ -45,6 +48,18 @@ async def test_websocket(guarded: Service) -> None:
     async with open_websocket(url, additional_headers={"Authorization": f"Bearer {KEY}"}) as socket:
         await socket.send('{"type":"configure"}')
         assert '"ready"' in str(await socket.recv())
+
+
+async def test_the_command_line_takes_it_from_the_environment(
+    guarded: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        url = f"http://127.0.0.1:{guarded.http_port}"
+        return CliRunner().invoke(profile, ["show", "nobody-0123", "--url", url]).output
+
+    assert "API key" in await asyncio.to_thread(shown)
+    monkeypatch.setenv("WAVELANE_API_KEY", KEY)
+    assert "API key" not in await asyncio.to_thread(shown)
 
 
 async def test_browsers_send_it_as_a_subprotocol(guarded: Service) -> None:

@@ -1,7 +1,9 @@
 """A lane in calm is taken by one compiled call: whatever comes, it is the same as without."""
 
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from support.toy import SPEC, ToyRecogniser
 from wavelane.audio.decoder import decode_bytes
 from wavelane.audio.enhance.level import HOP
 from wavelane.events import Event
+from wavelane.native import calm as native
 from wavelane.native.calm import Outcome
 from wavelane.session import calm
 from wavelane.session.gate import SpeechGate
@@ -187,6 +190,14 @@ def test_so_in_minutes_of_speech(level, mode, min_speech_ms):
     values = {"sample_rate": 16_000, "vad": {"mode": mode, "min_speech_ms": min_speech_ms}}
     for look_every in (1_000, 3):
         assert_the_same(values, list(cut(audio, [HOP])), None, look_every)
+
+
+def test_a_library_of_other_sources_is_not_called(monkeypatch):
+    class Longer(native.State):
+        _fields_: ClassVar = [("more", ctypes.c_int64)]
+
+    monkeypatch.setattr(native, "State", Longer)
+    assert native.open_calm() is None
 
 
 @pytest.mark.parametrize("size", [HOP, 320])

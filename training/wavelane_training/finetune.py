@@ -230,7 +230,7 @@ def _speak(
 ) -> float:
     """Write the domain's sentences and the guard, with the recordings that were given; hours of the domain."""
     front_end, rate = FrontEnd(config.features), config.features.sample_rate
-    domain = list(sentences)
+    domain = list(dict.fromkeys(sentences))  # one that is kept apart is not learned
     random.Random(options.seed).shuffle(domain)
     domain = domain[: options.sentences]
     guard = files(__package__).joinpath("guard.txt").read_text(encoding="utf-8").splitlines()

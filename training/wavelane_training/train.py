@@ -142,10 +142,11 @@ class Trainer:
         network.train()
         heard, spent, mean = 0.0, time.process_time(), 0.0
         while True:
-            for chosen in epoch(self._examples, options.weights, options.seconds, self._rng):
+            views = 2 if options.agreement else 1
+            for chosen in epoch(self._examples, options.weights, options.seconds / views, self._rng):
                 part = (time.time() - begin) / (60 * options.minutes)
                 rate = learning_rate(self._state.step - first, options.warmup, part, options.rate)
-                batch = collate(chosen, self._augment, 2 if options.agreement else 1)
+                batch = collate(chosen, self._augment, views)
                 lookahead = self._rng.choices(lookaheads, shares)[0]
                 loss = ctc_loss(network, batch, lookahead, options.device, options.agreement)
                 self._optimiser.zero_grad(set_to_none=True)
@@ -229,7 +230,7 @@ def _shares(values: tuple[str, ...]) -> dict[str, float]:
 @click.option("--minutes", type=float, required=True, help="After which the learning rate is zero.")
 @click.option("--weight", multiple=True, metavar="CORPUS=TIMES", help="How often a corpus is heard in one pass.")
 @click.option("--noise", type=click.Path(exists=True, path_type=Path), help="Log-mels of noise (.npy).")
-@click.option("--seconds", default=40.0, show_default=True, help="Of audio in a worker's batch.")
+@click.option("--seconds", default=40.0, show_default=True, help="Of audio in a worker's batch, all views counted.")
 @click.option("--rate", default=8e-4, show_default=True, help="Largest learning rate.")
 @click.option("--warmup", default=50, show_default=True, help="Steps.")
 @click.option("--decay", default=1e-2, show_default=True, help="Of weights.")
@@ -243,9 +244,11 @@ def _shares(values: tuple[str, ...]) -> dict[str, float]:
     show_default=True,
     help="Hear two variants of each utterance in a batch, and weigh their disagreement; for example 0.2.",
 )
-@click.option("--seed", default=0)
+@click.option("--seed", default=0, help="With the time, so that a run that goes on hears something new.")
 def main(run: Path, weight: tuple[str, ...], lookahead: tuple[str, ...], **values: object) -> None:
     """Train in the folder RUN."""
+    if values["device"] == "cuda" and values["workers"] != 1:
+        raise click.UsageError("--workers: processes of a CPU; a GPU is one worker's")
     run.mkdir(parents=True, exist_ok=True)
     (run / "stop").unlink(missing_ok=True)
     shares = tuple((int(frames), share) for frames, share in _shares(lookahead).items())

@@ -76,7 +76,8 @@ class Corpus:
         pause = round(PAUSE_SECONDS * CLOCK_RATE) * BYTES_PER_SAMPLE
         self._pause = [bytes(self._size)] * -(-pause // self._size)
         noise = np.random.default_rng(0).normal(0.0, _BACKGROUND_LEVEL, _BACKGROUND_SECONDS * CLOCK_RATE)
-        self._background = self._cut(noise.round().astype("<i2").tobytes())
+        packets = self._cut(noise.round().astype("<i2").tobytes())
+        self._background = [packet for packet in packets if len(packet) == self._size]
 
     def script(self, rng: random.Random, session_seconds: float | None, speech_share: float | None = None) -> Script:
         """What a session says.

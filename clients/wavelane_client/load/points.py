@@ -138,7 +138,10 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], text: int =
 
 
 def plot_capacity(points: Sequence[Point], path: str | Path, title: str = "") -> None:
-    """Draw streams against p95 latency, a panel for each model and chunk length, a line for each configuration.
+    """Draw streams against p95 latency, a panel for each model and chunk length.
+
+    An engine has a colour, paler the more bits its numbers have; processes and threads have a marker. Points in real
+    time are filled and joined by a line; saturated ones, whose latency is only that of a step, are hollow.
 
     Raises:
         WavelaneError: INVALID_CONFIG when matplotlib is missing or the file cannot be written.
@@ -146,35 +149,57 @@ def plot_capacity(points: Sequence[Point], path: str | Path, title: str = "") ->
     panels = by_panel(points)
     columns = min(2, len(panels)) or 1
     height = max(1, -(-len(panels) // columns))
-    figure = new_figure(9.5 * columns, 5.2 * height)
+    figure = new_figure(6.5 * columns, 3.6 * height + 1.2)
+    from matplotlib.ticker import LogLocator  # there is one, or no figure
+
     axes = figure.subplots(height, columns, squeeze=False).flatten()
     engines = sorted({point.engine for point in points}, key=lambda name: (not name.startswith("wavelane"), name))
-    markers = {engine: "osD^vPX*"[number % 8] for number, engine in enumerate(engines)}
+    places = sorted({(point.processes, point.threads) for point in points})
+    handles: dict[str, Any] = {}
     for axis, (heading, panel) in zip(axes, panels.items(), strict=False):
         lines: dict[str, list[Point]] = {}
         for point in panel:
             lines.setdefault(_line(point), []).append(point)
-        chunk = panel[0].chunk_ms
         for label, line in lines.items():
             line = sorted(line, key=lambda point: (point.streams, point.latency.get("p95_ms") or 0))
-            paced = line[0].kind != "saturated"
-            axis.plot(
+            first = line[0]
+            saturated = first.kind == "saturated"
+            (handles[label],) = axis.plot(
                 [point.streams for point in line],
                 [point.latency.get("p95_ms") for point in line],
-                marker=markers[line[0].engine],
-                linestyle="-" if paced else ":",
+                color=f"C{engines.index(first.engine) % 10}",
+                alpha=_DEPTH.get(first.precision, 1.0),
+                marker="osD^vPX*"[places.index((first.processes, first.threads)) % 8],
+                markersize=5,
+                markerfacecolor="none" if saturated else None,
+                linestyle="none" if saturated else "-",
                 label=label,
             )
-        if chunk is not None:
+        if (chunk := panel[0].chunk_ms) is not None:
             axis.axhline(chunk, color="0.7", linewidth=1, zorder=0)
             axis.annotate("chunk", (0.005, chunk), xycoords=("axes fraction", "data"), color="0.5", fontsize="small")
-        axis.set(title=heading, xlabel="real-time streams", ylabel="p95 latency (ms)", yscale="log", xlim=(0, None))
-        axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
+        axis.set(title=heading, xlabel="streams", ylabel="p95 latency (ms)", xscale="log", yscale="log")
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            scale.set_major_formatter("{x:g}")
+            scale.set_minor_formatter("")
         axis.grid(alpha=0.3)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
+    figure.legend(
+        handles=[
+            handle for _, handle in sorted(handles.items(), key=lambda item: (item[0][:8] != "wavelane", item[0]))
+        ],
+        loc="outside lower center",
+        ncols=2 * columns,
+        fontsize="x-small",
+    )
     figure.suptitle(title)
     save_png(figure, path)
+
+
+_DEPTH = {"fp32": 0.4, "bf16": 0.7}
+"""Of a precision's colour, where it is not full."""
 
 
 def _line(point: Point) -> str:

@@ -130,6 +130,7 @@ def summary(result: Result) -> dict[str, Any]:
         "partial_lag": summarise([lag for _, lag in result.partial_lags()]),
         "final": summarise(result.finals()),
         "final_shares": result.shares(),
+        "given_up": result.given_up,
         "steps_per_audio_second": None if result.server is None else result.server["steps_per_audio_second"],
         "accuracy": word_error_rate(records),
         "errors": dict(result.errors()),

@@ -74,12 +74,11 @@ HOPELESS_FACTOR = 4
 
 
 def hopeless(bound_seconds: float) -> Callable[[Result], bool]:
-    """Whether a run cannot meet the bound any more (:class:`.run.Run`): a server far behind only falls back further,
-    and what waits there at the end would slow down the next stage."""
+    """Whether a run cannot meet the bound any more, by the time that is measured (:class:`.run.Run`): a server far
+    behind only falls back further, and what waits there at the end would slow down the next stage."""
 
     def overloaded(result: Result) -> bool:
-        newest = [record.final for record in result.records[-2 * HOPELESS_FINALS :] if record.final is not None]
-        newest = newest[-HOPELESS_FINALS:]
+        newest = result.finals()[-HOPELESS_FINALS:]
         return len(newest) == HOPELESS_FINALS and median(newest) > HOPELESS_FACTOR * bound_seconds
 
     return overloaded

@@ -9,12 +9,17 @@ from urllib.parse import quote
 import click
 import httpx
 
+from wavelane_client.transport import authorization
+
 DEFAULT = "http://127.0.0.1:8080"
 
 
 @click.group("profile")
 def command() -> None:
-    """Store, show and erase users' profiles on a running server. Whoever knows a KEY can do so: keep it secret."""
+    """Store, show and erase users' profiles on a running server. Whoever knows a KEY can do so: keep it secret.
+
+    A server with API keys takes that of WAVELANE_API_KEY.
+    """
 
 
 def _with_server(function: Callable[..., None]) -> Callable[..., None]:
@@ -57,7 +62,7 @@ def erase(key: str, url: str) -> None:
 def _ask(method: str, key: str, url: str, body: dict[str, Any] | None = None) -> httpx.Response:
     address = f"{url.rstrip('/')}/v1/profiles/{quote(key, safe='')}"
     try:
-        answer = httpx.request(method, address, json=body, timeout=30.0)
+        answer = httpx.request(method, address, json=body, headers=authorization(None), timeout=30.0)
     except httpx.HTTPError as error:
         click.echo(f"error: no server at {url} ({error}): start one with `wavelane serve`, or give its --url", err=True)
         sys.exit(2)

@@ -7,6 +7,7 @@ import sys
 import threading
 import types
 import typing
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -106,8 +107,9 @@ def _serve(config_file: Path | None, print_config: bool, while_stdin: bool, **fl
 
 def _end_with_stdin() -> None:
     """Whoever started this server has gone, in whatever way: nobody will end it."""
-    while os.read(0, 1):
-        pass
+    with suppress(OSError):  # a terminal that is gone
+        while os.read(0, 1):
+            pass
     signal.raise_signal(signal.SIGTERM)
 
 

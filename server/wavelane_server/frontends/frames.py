@@ -74,6 +74,7 @@ class Opened(NamedTuple):
 # request, lanes, lookahead (-1: none)
 _OPEN = struct.Struct("<IIi4x")
 # request, lanes
+_DELAY = struct.Struct("<d")
 _OPENED = struct.Struct("<II")
 _SLOT = struct.Struct("<II")
 # slot, sequence, samples, frames, lane, lookahead, its bounds, flags, language prompt, end of the audio
@@ -149,6 +150,19 @@ def decode_slots(body: memoryview) -> list[Slot]:
     if len(body) % _SLOT.size:
         raise FrameError(f"{len(body)} bytes of slots")
     return [Slot(index, generation) for index, generation in _SLOT.iter_unpack(body)]
+
+
+def encode_delay(seconds: float) -> bytes:
+    """See :attr:`Kind.DELAYED`."""
+    return frame(Kind.DELAYED, _DELAY.pack(seconds))
+
+
+def decode_delay(body: memoryview) -> float:
+    """The body of :attr:`Kind.DELAYED` (s). Raises FrameError."""
+    (seconds,) = _unpack(_DELAY, body)
+    if not 0 <= seconds < math.inf:
+        raise FrameError(f"{seconds} s late")
+    return float(seconds)
 
 
 def encode_decoding(slot: Slot, decoding: Decoding) -> bytes:

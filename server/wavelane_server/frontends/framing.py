@@ -25,6 +25,8 @@ class Kind(IntEnum):
     """Front end: lanes are given back."""
     DECODING = 4
     """Front end: how streams of a lane are searched that begin from now on, where their first chunk says so."""
+    DELAYED = 5
+    """Front end, every second: how late it is with what the engine gives it."""
     WELCOME = 16
     """Engine, first: what is served."""
     OPENED = 17

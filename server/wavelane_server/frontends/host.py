@@ -22,6 +22,7 @@ from wavelane_server.frontends.frames import (
     Welcome,
     decode_chunks,
     decode_decoding,
+    decode_delay,
     decode_open,
     decode_slots,
     encode_json,
@@ -220,6 +221,8 @@ class _Link(asyncio.Protocol):
                     self._decodings.pop(slot, None)
                     self._engine.close(slot)
                 self._host.gave(self, slots)
+            case Kind.DELAYED:
+                self._engine.delayed(decode_delay(body))
             case _:
                 raise FrameError(f"a front end does not send {kind.name}")
 

@@ -25,6 +25,7 @@ from wavelane_server.frontends.frames import (
     encode_chunks,
     encode_close,
     encode_decoding,
+    encode_delay,
     encode_open,
 )
 from wavelane_server.frontends.framing import MAX_ENGINE_FRAME_BYTES, FrameError, FrameReader, Kind
@@ -187,6 +188,11 @@ class RemoteEngine:
             self._outgoing = [item for item in self._outgoing if item[0] != slot]
         if self._link is not None:
             self._link.write(encode_close([self._outside(slot)]))
+
+    def delayed(self, seconds: float) -> None:
+        """See :class:`wavelane_server.engines.EngineClient`."""
+        if self._link is not None:
+            self._link.write(encode_delay(seconds))
 
     def _flush(self) -> None:
         """Send what was submitted in this turn of the loop."""

@@ -30,7 +30,11 @@ LATE_DWELL_S = 3.0
 """Least time (s) from a turn to one up because results are late: those of before must have left the picture."""
 
 LATE_HOLD_S = 30.0
-"""After a turn because results were late, time (s) for which the dial does not go back: the load does not tell when."""
+"""After a turn because results were late, time (s) for which the dial does not go back: the load does not tell when.
+Twice as long each time that going back made them late again,"""
+
+MOST_HOLD_S = 480.0
+"""but no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Dial:
     """When it was turned last."""
     held: float = float("-inf")
     """Until when it is not turned down."""
+    hold: float = LATE_HOLD_S
+    """For how long (s) it is held where results are late."""
 
 
 def assigned(lookaheads: Sequence[int], bounds: tuple[int, int], rank: int, position: int) -> int:
@@ -75,7 +81,12 @@ def turn(dial: Dial, load: Callable[[int], float], last: int, now: float, late: 
         late: results have been late for seconds. Whatever the cause, fewer steps and fewer messages help.
     """
     if late and dial.position < last and now - dial.turned >= LATE_DWELL_S:
-        return Dial(min(dial.position + NOTCHES, last), now, now + LATE_HOLD_S)
+        hold = LATE_HOLD_S
+        if now < dial.held:
+            hold = dial.hold
+        elif now - dial.held < dial.hold:  # it was turned back too early
+            hold = min(2 * dial.hold, MOST_HOLD_S)
+        return Dial(min(dial.position + NOTCHES, last), now, now + hold, hold)
     here = load(dial.position)
     if here > HIGH:
         if now - dial.turned < UP_DWELL_S:
@@ -85,9 +96,9 @@ def turn(dial: Dial, load: Callable[[int], float], last: int, now: float, late: 
         if enough is None:
             # Not even the longest is enough: the one that helps most, if any helps.
             enough = min(range(dial.position, last + 1), key=lambda position: (load(position), position))
-        return dial if enough == dial.position else Dial(enough, now, dial.held)
+        return dial if enough == dial.position else Dial(enough, now, dial.held, dial.hold)
     if late or now < dial.held or now - dial.turned < DOWN_DWELL_S:
         return dial
     back = range(max(dial.position - NOTCHES, 0), dial.position)
     enough = next((position for position in back if load(position) < LOW), None)
-    return dial if enough is None else Dial(enough, now, dial.held)
+    return dial if enough is None else Dial(enough, now, dial.held, dial.hold)

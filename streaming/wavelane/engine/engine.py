@@ -306,6 +306,10 @@ class Engine:
         """
         self._scheduler.close(slot)
 
+    def delayed(self, seconds: float) -> None:
+        """Who takes the results is so many seconds behind: the dial for lookaheads goes up where that lasts."""
+        self._scheduler.govern(lambda governor: governor.delayed(seconds, time.monotonic()))
+
     def backlog(self, slot: Slot) -> float:
         """Audio (s) of the lane that was submitted and not yet answered, for senders that pace themselves."""
         return self._scheduler.backlog(slot)

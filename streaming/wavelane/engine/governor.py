@@ -231,6 +231,11 @@ class Governor:
         self._meter.step(lookahead, seconds, expected, len(latencies), late, now)
         self._look(now)
 
+    def delayed(self, seconds: float, now: float) -> None:
+        """Who takes the results is so many seconds behind."""
+        self._meter.delayed(seconds, now)
+        self._look(now)
+
     @property
     def _active(self) -> bool:
         return self._enforce and self._measured.known

@@ -49,6 +49,9 @@ LATE_SECONDS = 3
 LATE_SHARE = 0.05
 """A second is late when more of its results are."""
 
+DELAY_S = 0.1
+"""Results that wait so long (s) for who asked for them are late, however fast the engine was."""
+
 ROWS_NEEDED = 10
 """A second with fewer results says nothing."""
 
@@ -135,7 +138,7 @@ class LoadMeter:
         self._duty = duty + (self._duty - duty) * math.exp(-elapsed / DUTY_S)
         second = math.floor(now)
         for _ in range(min(second - self._second, SECONDS_KEPT)):
-            self._seconds.append([0, 0])
+            self._seconds.append([0, 0, 0])
         self._second = max(self._second, second)
 
     def open(self, key: Key, now: float) -> LaneLoad:
@@ -186,6 +189,12 @@ class LoadMeter:
             self._seconds[-1][0] += rows
             self._seconds[-1][1] += late
 
+    def delayed(self, seconds: float, now: float) -> None:
+        """Who takes the results is so many seconds behind."""
+        self.advance(now)
+        if self._seconds and seconds > DELAY_S:
+            self._seconds[-1][2] = 1
+
     def slowdowns(self, now: float) -> tuple[Slowdown, dict[int, Slowdown]]:
         """How step times differ now from those measured: medians of many, so that no single step counts.
 
@@ -204,7 +213,9 @@ class LoadMeter:
     @property
     def late(self) -> bool:
         """Whether results have been late for seconds, as of the last :meth:`advance`."""
-        late = sum(rows >= ROWS_NEEDED and count > LATE_SHARE * rows for rows, count in self._seconds)
+        late = sum(
+            delayed > 0 or (rows >= ROWS_NEEDED and count > LATE_SHARE * rows) for rows, count, delayed in self._seconds
+        )
         return late >= LATE_SECONDS
 
     def _sum(self, key: Key) -> _Sum:

@@ -10,6 +10,10 @@ ACTIVE_S = 1.5
 """How long a stream counts as live after its last chunk: longer than the longest chunk. Silence keeps nothing warm."""
 MOST_SHARE = 0.04
 """Of a core that looking may take."""
+LONGEST_REST_S = 0.5
+"""Weights that may be looked at more seldom are out of the caches by then: it would cost and not help."""
+AGAIN_S = 30.0
+"""Then it is tried again after this time, for it may have been the machine that was slow."""
 
 
 class Warmth:
@@ -36,6 +40,11 @@ class Warmth:
         """When to look, unless a step comes before; None: not until a chunk has come."""
         return self._next if self._next < self._active_until else None
 
+    def begun(self) -> None:
+        """Somebody looks; nobody else does meanwhile."""
+        self._next = math.inf
+
     def looked(self, begin: float, end: float) -> None:
         """Somebody did."""
-        self._next = end + max(self._interval, (end - begin) * (1 / MOST_SHARE - 1))
+        rest = max(self._interval, (end - begin) * (1 / MOST_SHARE - 1))
+        self._next = end + (rest if rest <= max(self._interval, LONGEST_REST_S) else AGAIN_S)

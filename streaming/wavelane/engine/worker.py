@@ -82,7 +82,7 @@ class Worker:
                             timeout = hold_until(ready, policy) - now
                         elif (due := shared.warmth.due()) is not None:
                             if due <= now:
-                                shared.warmth.looked(now, now)  # no other worker does
+                                shared.warmth.begun()
                                 shared.calls.append((self._keep_warm, Future()))
                                 break
                             timeout = due - now
@@ -101,7 +101,12 @@ class Worker:
     def _keep_warm(self) -> None:
         assert self._look is not None, "nobody looks without"
         begin = time.monotonic()
-        self._look()
+        try:
+            self._look()
+        except Exception:
+            # It stays begun: nobody looks again. Steps tell for themselves whether they work.
+            logger.exception("weights are not kept warm any more")
+            return
         end = time.monotonic()
         with self._shared.lock:
             self._shared.warmth.looked(begin, end)

@@ -69,12 +69,13 @@ whole frames of the detector and no more than the hop in progress lacks; parts o
 
 
 def open_calm() -> Take | None:
-    """The compiled call; None where it was not compiled or does not run."""
+    """The compiled call; None where it was not compiled, from these sources, or does not run."""
     if sys.byteorder != "little" or ctypes.sizeof(ctypes.c_void_p) != ctypes.sizeof(c_int64):
         return None
     try:
         # Neither CDLL nor argtypes: see wavelane.native.levels.
-        function = ctypes.PyDLL(str(LIBRARY)).wavelane_calm_take
+        library = ctypes.PyDLL(str(LIBRARY))
+        same = library.wavelane_calm_size() == ctypes.sizeof(State)
+        return library.wavelane_calm_take if same else None
     except (OSError, AttributeError):
         return None
-    return function

@@ -57,7 +57,8 @@ class VadOptions(_Options):
     """How speech is told from silence."""
 
     kind: VadKind = "webrtc"
-    """Detector; ``off`` feeds everything to the encoder and takes silence from the decoder."""
+    """Detector; ``silero`` needs the extra ``silero`` on the server; ``off`` feeds everything to the encoder and takes
+    silence from the decoder."""
     mode: Annotated[int, Field(ge=0, le=3)] = 2
     """Aggressiveness of the webrtc detector: 3 takes the least for speech."""
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5

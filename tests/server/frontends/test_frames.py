@@ -157,6 +157,18 @@ def test_lanes() -> None:
     assert (kind, frames.decode_slots(memoryview(body))) == (Kind.CLOSE, slots)
 
 
+@given(st.floats(0, 1e6))
+def test_how_late_a_front_end_is(seconds: float) -> None:
+    ((kind, body),) = read(frames.encode_delay(seconds))
+    assert (kind, frames.decode_delay(memoryview(body))) == (Kind.DELAYED, seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_delays_that_are_none(seconds: float) -> None:
+    with pytest.raises(FrameError, match="s late"):
+        frames.decode_delay(memoryview(frames.encode_delay(seconds)[8:]))
+
+
 def head(length: int, kind: int) -> bytes:
     return length.to_bytes(4, "little") + bytes((kind, 0, 0, 0))
 

@@ -240,6 +240,15 @@ async def test_a_successor_that_is_told_of_before_the_end_of_the_connection_is_s
         await rig.lanes(1)
 
 
+async def test_the_engine_hears_how_late_a_front_end_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path) as rig:
+        heard: list[float] = []
+        monkeypatch.setattr(rig.engine, "delayed", heard.append)
+        front = await rig.front_end()
+        front.engine.delayed(0.25)
+        await until(lambda: heard == [0.25])
+
+
 async def test_an_engine_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     async with serving(tmp_path) as rig:
         front = await rig.front_end(timeout_s=1.0)

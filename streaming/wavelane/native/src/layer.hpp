@@ -3,6 +3,7 @@
 
 #include "attention.hpp"
 #include "clock.hpp"
+#include "lanes.hpp"
 #include "product.hpp"
 
 namespace wavelane {
@@ -53,13 +54,6 @@ class Norm {
 
   int width_ = 0;
   Buffer<float> weight_, bias_;
-};
-
-// A lane's memory of one layer.
-struct LayerState {
-  Group* keys;
-  Group* values;
-  float* past;  // [kernel - 1, stride] gated frames before the chunk
 };
 
 // What the rows of a chunk have in common.

@@ -1,13 +1,13 @@
 // A model and the memory of its lanes: one call advances rows of lanes by a chunk, from samples to pieces.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <map>
+#include <optional>
 #include <string>
 
 #include "ctc.hpp"
 #include "features.hpp"
+#include "lanes.hpp"
 #include "layer.hpp"
 #include "native.h"
 #include "prompt.hpp"
@@ -82,9 +82,14 @@ class Model final : public AnyModel {
     rnnt_.max_symbols = c.max_symbols;
     rnnt_.activation = static_cast<Activation>(c.activation);
     layers_.resize(c.layers);
-  }
-  ~Model() override {
-    if (memory_ != nullptr) munmap(memory_, size_);
+    LaneShape lane{};
+    lane.layers = c.layers;
+    lane.keys = attention_.key_groups();
+    lane.values = attention_.value_groups();
+    lane.past = static_cast<long>(c.kernel - 1) * shape_.stride;
+    lane.history = static_cast<long>(kHistory) * c.n_mels;
+    lane.prediction = rnnt_.state_size();
+    lanes_.emplace(lane);
   }
 
   bool load(const std::string& name, int i, const float* data, long count) override {
@@ -186,20 +191,10 @@ class Model final : public AnyModel {
       rnnt_.ready();
     }
     gather_weights();
-    size_ = static_cast<size_t>(lanes) * bytes_per_lane();
-    // Committed by the operating system page by page, as streams come.
-    void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return false;
-    // A step jumps from lane to lane: with small pages it waits for the address cache.
-    madvise(memory, size_, MADV_HUGEPAGE);
-    memory_ = static_cast<char*>(memory);
-    return true;
+    return lanes_->open(lanes);
   }
 
-  long bytes_per_lane() const override {
-    const long layer = (attention_.key_groups() + attention_.value_groups()) * static_cast<long>(sizeof(Group)) + past_bytes();
-    return (head_bytes() + layer * static_cast<long>(layers_.size()) + 4095) / 4096 * 4096;
-  }
+  long bytes_per_lane() const override { return lanes_->bytes(); }
 
   void* scratch() const override { return new Scratch; }
   void drop(void* scratch) const override { delete static_cast<Scratch*>(scratch); }
@@ -238,7 +233,7 @@ class Model final : public AnyModel {
     subsampling_.begin(frames, s.subsampling);
     const long window = static_cast<long>(kHistory + most) * config_.n_mels;
     for (int row = 0; row < batch.rows; ++row) {
-      Lane& lane = lane_of(batch.lanes[row]);
+      Lane& lane = lanes_->lane(batch.lanes[row]);
       const Extent extent = extent_of(lane, batch.frames[row], batch.start[row] != 0, most);
       subsampling_.convolve(s.features.get() + row * window, size, extent, row * size, s.subsampling);
       s.windows[row].length = batch.frames[row] > 0 ? std::min(extent.outputs, size) : 0;
@@ -252,13 +247,6 @@ class Model final : public AnyModel {
   }
 
  private:
-  struct Lane {
-    int64_t heard;    // encoder frames since the start of the stream
-    int32_t begin;    // of the window in the strips
-    int32_t cached;   // its frames
-    int32_t last;     // symbol of the newest frame
-    int32_t unused;
-  };
   struct Plan {
     std::vector<int> lowest, highest;
     int span = 0;
@@ -295,23 +283,6 @@ class Model final : public AnyModel {
     }
   }
 
-  long past_bytes() const { return static_cast<long>(shape_.kernel - 1) * shape_.stride * static_cast<long>(sizeof(float)); }
-  long head_bytes() const {
-    const long floats = static_cast<long>(kHistory) * config_.n_mels + rnnt_.state_size();
-    return (static_cast<long>(sizeof(Lane)) + floats * static_cast<long>(sizeof(float)) + 63) / 64 * 64;
-  }
-  Lane& lane_of(long lane) const { return *reinterpret_cast<Lane*>(memory_ + lane * bytes_per_lane()); }
-  float* history_of(long lane) const { return reinterpret_cast<float*>(memory_ + lane * bytes_per_lane() + sizeof(Lane)); }
-  // Of the prediction network.
-  float* memory_of(long lane) const { return history_of(lane) + static_cast<long>(kHistory) * config_.n_mels; }
-  LayerState state_of(long lane, int layer) const {
-    const long each = (attention_.key_groups() + attention_.value_groups()) * static_cast<long>(sizeof(Group)) + past_bytes();
-    char* at = memory_ + lane * bytes_per_lane() + head_bytes() + layer * each;
-    auto* keys = reinterpret_cast<Group*>(at);
-    auto* values = keys + attention_.key_groups();
-    return {keys, values, reinterpret_cast<float*>(values + attention_.value_groups())};
-  }
-
   Extent extent_of(const Lane& lane, int frames, bool start, int most) const {
     const int lead = kHistory + kFactor - 1, size = kHistory + most;
     int first = start ? lead : 0;
@@ -333,16 +304,13 @@ class Model final : public AnyModel {
     int count = 0;
     for (int row = 0; row < batch.rows; ++row) {
       const long index = batch.lanes[row];
-      Lane& lane = lane_of(index);
       const bool start = batch.start[row] != 0;
       if (start) {
-        lane = Lane{0, 0, 0, config_.blank, 0};
-        if (config_.head == kRnnt) rnnt_.reset(memory_of(index));
-        std::memset(history_of(index), 0, sizeof(float) * kHistory * mels);
-        for (size_t i = 0; i < layers_.size(); ++i) std::memset(state_of(index, static_cast<int>(i)).past, 0, past_bytes());
+        lanes_->begin(index, config_.blank);
+        if (config_.head == kRnnt) rnnt_.reset(lanes_->prediction(index));
       }
       float* mine = all + row * window;
-      std::memcpy(mine, history_of(index), sizeof(float) * kHistory * mels);
+      std::memcpy(mine, lanes_->history(index), sizeof(float) * kHistory * mels);
       const int first = start ? kFactor - 1 : 0;
       int end = first + batch.frames[row];
       if (config_.closing_frame && batch.last[row] != 0) --end;
@@ -362,17 +330,17 @@ class Model final : public AnyModel {
     }
     if (count > 0) mel_.frames(from, to, count, s.mel);
     for (int row = 0; row < batch.rows; ++row) {
-      std::memcpy(history_of(batch.lanes[row]), all + row * window + static_cast<long>(most) * mels, sizeof(float) * kHistory * mels);
+      std::memcpy(lanes_->history(batch.lanes[row]), all + row * window + static_cast<long>(most) * mels, sizeof(float) * kHistory * mels);
     }
   }
 
   void run_layers(const wavelane_batch& batch, const Plan& plan, float* x, Scratch& s) const {
     const int size = batch.chunk;
     for (int row = 0; row < batch.rows; ++row) {
-      Lane& lane = lane_of(batch.lanes[row]);
+      Lane& lane = lanes_->lane(batch.lanes[row]);
       if (attention_.full(lane.begin + lane.cached, size)) {
         for (size_t i = 0; i < layers_.size(); ++i) {
-          const LayerState state = state_of(batch.lanes[row], static_cast<int>(i));
+          const LayerState state = lanes_->layer(batch.lanes[row], static_cast<int>(i));
           attention_.move(state.keys, state.values, lane.begin, lane.cached);
         }
         lane.begin = attention_.moved(lane.begin);
@@ -386,13 +354,13 @@ class Model final : public AnyModel {
       const Chunk chunk{size, plan.positions.get() + i * plan.layer_groups, plan.span, plan.lowest.data(), plan.highest.data()};
       for (int row = 0; row < batch.rows; row += group) {
         const int rows = std::min(group, batch.rows - row);
-        for (int r = 0; r < rows; ++r) s.states[r] = state_of(batch.lanes[row + r], static_cast<int>(i));
+        for (int r = 0; r < rows; ++r) s.states[r] = lanes_->layer(batch.lanes[row + r], static_cast<int>(i));
         layers_[i].run(x + static_cast<long>(row) * size * shape_.stride, rows, chunk, attention_, s.windows.data() + row,
                        s.states.data(), shape_, s.layer, s.clock);
       }
     }
     for (int row = 0; row < batch.rows; ++row) {
-      Lane& lane = lane_of(batch.lanes[row]);
+      Lane& lane = lanes_->lane(batch.lanes[row]);
       const int kept = std::min(lane.cached + size, shape_.left);
       lane.begin += lane.cached + size - kept;
       lane.cached = kept;
@@ -419,18 +387,18 @@ class Model final : public AnyModel {
       ctc_.score(x, batch.rows * size, shape_.stride, shape_.d_model, s.ctc);
     } else if (config_.head == kRnnt) {
       s.memories.resize(batch.rows);
-      for (int row = 0; row < batch.rows; ++row) s.memories[row] = memory_of(batch.lanes[row]);
+      for (int row = 0; row < batch.rows; ++row) s.memories[row] = lanes_->prediction(batch.lanes[row]);
       rnnt_.decode(x, batch.rows, size, shape_.stride, shape_.d_model, [&](int row) { return s.windows[row].length; },
                    s.memories.data(), s.pieces.data(), s.rnnt);
     }
     for (int row = 0; row < batch.rows; ++row) {
-      Lane& lane = lane_of(batch.lanes[row]);
+      Lane& lane = lanes_->lane(batch.lanes[row]);
       const int length = s.windows[row].length;
       const float* mine = x + static_cast<long>(row) * size * shape_.stride;
       batch.lengths[row] = length;
       batch.positions[row] = lane.heard;
       batch.finite[row] = finite(mine, length);
-      if (!batch.finite[row]) forget(batch.lanes[row]);
+      if (!batch.finite[row]) lanes_->forget(batch.lanes[row]);
       lane.heard += length;
       if (batch.encoded != nullptr) {
         for (int t = 0; t < size; ++t) {
@@ -439,15 +407,6 @@ class Model final : public AnyModel {
         }
       }
       if (config_.head == kCtc) ctc_.decode(row * size, length, lane.last, s.pieces[row], s.ctc);
-    }
-  }
-
-  // Zeros for numbers that are none: a later stream may read what lies beside its window, and weigh it with zero.
-  void forget(long lane) const {
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const LayerState state = state_of(lane, static_cast<int>(i));
-      std::memset(state.keys, 0, sizeof(Group) * attention_.key_groups());
-      std::memset(state.values, 0, sizeof(Group) * attention_.value_groups());
     }
   }
 
@@ -474,8 +433,7 @@ class Model final : public AnyModel {
   Rnnt<A> rnnt_;
   Prompt<A> prompt_;
   std::map<int, Plan> plans_;
-  char* memory_ = nullptr;
-  size_t size_ = 0;
+  std::optional<Lanes> lanes_;  // made when all sizes are known
 };
 
 }  // namespace wavelane

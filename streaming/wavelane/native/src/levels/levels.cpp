@@ -12,6 +12,9 @@ WAVELANE_EXPORT void wavelane_levels16(const int16_t* samples, int count, int fu
     levels16(samples, count, full, out);
 }
 
+// Bytes of the state: a library of other sources than the Python beside it shows.
+WAVELANE_EXPORT int64_t wavelane_calm_size() { return sizeof(Calm); }
+
 // Takes samples of a lane in calm; see calm.hpp. Returns what came of them.
 WAVELANE_EXPORT int wavelane_calm_take(Calm* lane, const int16_t* samples, int count) {
     return calm::take(*lane, samples, count);
