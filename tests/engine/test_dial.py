@@ -81,7 +81,7 @@ def test_one_turn(shape: list[float], scale: float, position: int, waited: float
 
 def test_late_results_turn_it_up_whatever_the_load_and_it_stays_for_a_while() -> None:
     dial = turn(Dial(), lambda position: 0.1, LAST, 100.0, late=True)
-    assert dial == Dial(NOTCHES, 100.0, 100.0 + LATE_HOLD_S)
+    assert dial == Dial(NOTCHES, 100.0, 100.0 + LATE_HOLD_S, LATE_HOLD_S)
     assert turn(dial, lambda position: 0.1, LAST, 100.0 + LATE_DWELL_S / 2, late=True) == dial
     further = turn(dial, lambda position: 0.1, LAST, 100.0 + LATE_DWELL_S, late=True)
     assert further.position == 2 * NOTCHES
@@ -109,6 +109,22 @@ def test_going_back_too_early_is_tried_more_and_more_seldom() -> None:
     assert MOST_HOLD_S < waits[-1] < MOST_HOLD_S + 10
     # After a long time without any it is forgotten.
     assert turn(dial, lambda _: 0.1, LAST, now + 3 * MOST_HOLD_S, late=True).hold == LATE_HOLD_S
+
+
+def test_a_load_that_is_larger_than_it_seemed_from_further_up_is_believed() -> None:
+    """The load at 0 is 0.9, and is taken for 0.6 from anywhere else."""
+    dial, now, turns = Dial(), 0.0, 0
+    while now < 3600:
+        now += 0.25
+        here = dial.position
+
+        def load(position: int, here: int = here) -> float:
+            return 0.9 if position == here == 0 else 0.6
+
+        following = turn(dial, load, LAST, now)
+        turns += following.position > dial.position
+        dial = following
+    assert turns < 15, "not every five seconds"
 
 
 @given(falling, st.floats(0, 3), positions)

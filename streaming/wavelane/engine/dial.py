@@ -30,11 +30,10 @@ LATE_DWELL_S = 3.0
 """Least time (s) from a turn to one up because results are late: those of before must have left the picture."""
 
 LATE_HOLD_S = 30.0
-"""After a turn because results were late, time (s) for which the dial does not go back: the load does not tell when.
-Twice as long each time that going back made them late again,"""
+"""The same after a turn because results were late: the load does not tell when to go back."""
 
 MOST_HOLD_S = 480.0
-"""but no longer."""
+"""Each time that going back was soon followed by a turn up, it is waited twice as long as before, but no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,10 @@ class Dial:
     """When it was turned last."""
     held: float = float("-inf")
     """Until when it is not turned down."""
-    hold: float = LATE_HOLD_S
-    """For how long (s) it is held where results are late."""
+    hold: float = DOWN_DWELL_S
+    """For how long (s) it was held last."""
+    back: bool = False
+    """It was turned down last."""
 
 
 def assigned(lookaheads: Sequence[int], bounds: tuple[int, int], rank: int, position: int) -> int:
@@ -81,12 +82,7 @@ def turn(dial: Dial, load: Callable[[int], float], last: int, now: float, late: 
         late: results have been late for seconds. Whatever the cause, fewer steps and fewer messages help.
     """
     if late and dial.position < last and now - dial.turned >= LATE_DWELL_S:
-        hold = LATE_HOLD_S
-        if now < dial.held:
-            hold = dial.hold
-        elif now - dial.held < dial.hold:  # it was turned back too early
-            hold = min(2 * dial.hold, MOST_HOLD_S)
-        return Dial(min(dial.position + NOTCHES, last), now, now + hold, hold)
+        return _up(dial, min(dial.position + NOTCHES, last), now, LATE_HOLD_S)
     here = load(dial.position)
     if here > HIGH:
         if now - dial.turned < UP_DWELL_S:
@@ -96,9 +92,19 @@ def turn(dial: Dial, load: Callable[[int], float], last: int, now: float, late: 
         if enough is None:
             # Not even the longest is enough: the one that helps most, if any helps.
             enough = min(range(dial.position, last + 1), key=lambda position: (load(position), position))
-        return dial if enough == dial.position else Dial(enough, now, dial.held, dial.hold)
+        return dial if enough == dial.position else _up(dial, enough, now, DOWN_DWELL_S)
     if late or now < dial.held or now - dial.turned < DOWN_DWELL_S:
         return dial
     back = range(max(dial.position - NOTCHES, 0), dial.position)
     enough = next((position for position in back if load(position) < LOW), None)
-    return dial if enough is None else Dial(enough, now, dial.held, dial.hold)
+    return dial if enough is None else Dial(enough, now, dial.held, dial.hold, back=True)
+
+
+def _up(dial: Dial, position: int, now: float, least: float) -> Dial:
+    """Turned up, and held there for ``least`` seconds or longer."""
+    hold = least
+    if dial.back and now - dial.turned < dial.hold:  # it was turned back too early
+        hold = max(least, min(2 * dial.hold, MOST_HOLD_S))
+    elif now < dial.held:
+        hold = max(least, dial.hold)
+    return Dial(position, now, max(dial.held, now + hold), hold)
