@@ -97,6 +97,8 @@ def test_adapt_trains_and_the_base_is_untouched(tmp_path: Path) -> None:
         "7",
         "--guard-sentences",
         "20",
+        "--forgetting",
+        "0.5",
         "--guard",
         tmp_path / "guard.jsonl",
     ]

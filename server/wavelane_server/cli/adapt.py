@@ -54,6 +54,13 @@ _existing = click.Path(path_type=Path, exists=True, dir_okay=False)
     show_default=True,
     help="Of general English that are spoken too, not to get worse at.",
 )
+@click.option(
+    "--forgetting",
+    type=click.FloatRange(0),
+    default=0.01,
+    show_default=True,
+    help="How much larger the loss on those may become, as a part of it: more where only the domain will be spoken.",
+)
 @click.option("--guard", "guards", type=_existing, multiple=True, help="Manifest of real speech not to get worse at.")
 @click.option("--measure", type=_existing, multiple=True, help="Manifest of real speech: errors before and after.")
 @click.option(
@@ -69,6 +76,7 @@ def command(
     train_rate: float,
     frozen_layers: int | None,
     guard_sentences: int,
+    forgetting: float,
     guards: tuple[Path, ...],
     **recipe: Any,
 ) -> None:
@@ -91,6 +99,7 @@ def command(
             frozen_layers=frozen_layers,
             guard_sentences=guard_sentences,
             guards=guards,
+            forgetting=forgetting,
             seed=recipe["seed"],
         )
     adapted = adapt(Recipe(**recipe, tuning=tuning), out, click.echo)
