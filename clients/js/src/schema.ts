@@ -191,7 +191,8 @@ export interface AudioOptions {
  */
 export interface VadOptions {
   /**
-   * Detector; `off` feeds everything to the encoder and takes silence from the decoder.
+   * Detector; `silero` needs the extra `silero` on the server; `off` feeds everything to the encoder and takes
+   * silence from the decoder.
    */
   kind?: "webrtc" | "silero" | "off";
   /**
