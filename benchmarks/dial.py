@@ -97,7 +97,8 @@ def point(result: Result, stage: Stage, mean_lookahead: float | None) -> dict[st
         "generator_late": stage.generator_late,
         "final": report["final"],
         "partial_lag": report["partial_lag"],
-        "wer": None if accuracy is None else accuracy["wer"],
+        # What was heard until a run was given up are its first words.
+        "wer": None if accuracy is None or result.given_up else accuracy["wer"],
         "words": None if accuracy is None else accuracy["words"],
         "refused": sum(report["refused"].values()),
         "mean_lookahead": mean_lookahead,

@@ -172,6 +172,9 @@ def test_a_run_is_judged():
     assert not judge(make_result([0.1], error="overloaded", refused=True), 0.3).carried
     assert "no session ended" in judge(make_result([]), 0.3).reason
     assert judge(make_result([0.1], lateness=[0.05]), 0.3).generator_late
+    waiting = make_result([0.1])
+    waiting.counts = [(at, 3, sent, messages) for at, _, sent, messages in waiting.counts]
+    assert judge(waiting, 0.3).reason == "only 3 were sending at a time"
 
 
 def test_a_run_far_over_the_bound_is_given_up():

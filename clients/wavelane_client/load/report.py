@@ -58,6 +58,12 @@ class Result:
         """End of audio to final of the sessions that ended in the window."""
         return [record.final for record in self.measured() if record.final is not None]
 
+    def sending(self) -> float | None:
+        """Sessions that were sending at a time, in the mean of the window; None of no window."""
+        begin, end = self.window
+        active = [count[1] for count in self.counts if begin <= count[0] <= end]
+        return sum(active) / len(active) if active else None
+
     def shares(self) -> dict[str, Any] | None:
         """Where the time from the end of the audio to the final goes.
 
@@ -121,7 +127,7 @@ def summary(result: Result) -> dict[str, Any]:
         "plan": result.plan.to_json(),
         "measured_seconds": round(result.plan.duration, 2),
         "sessions": result.plan.sessions,
-        "sessions_sending_mean": round(sum(c[1] for c in inside) / len(inside), 2) if inside else None,
+        "sessions_sending_mean": None if (sending := result.sending()) is None else round(sending, 2),
         "audio_seconds_per_second": rate(2),
         "messages_per_second": rate(3),
         "sessions_finished": sum(record.complete for record in records),

@@ -21,6 +21,8 @@ START_DELAY = 0.2
 LONGEST_LINE = 256 * 1024 * 1024
 """Bytes of a worker's message."""
 MONITOR_SECONDS = 0.5
+RECOVERY_SECONDS = 30.0
+"""For which a server that refuses may go on to do so at the beginning."""
 
 
 class Run:
@@ -55,7 +57,7 @@ class Run:
         Raises:
             WavelaneError: UNAVAILABLE when no server answers, or what a worker could not do.
         """
-        await (await open_transport(self.plan.url)).close()
+        await _reach(self.plan.url)
         workers = [await _spawn() for _ in range(self.plan.processes)]
         try:
             await asyncio.gather(*(self._prepare(index, worker) for index, worker in enumerate(workers)))
@@ -121,6 +123,20 @@ class Run:
             await asyncio.sleep(MONITOR_SECONDS)
             self.result.server_cores = (self._monitor.cpu_seconds() - cpu) / (time.monotonic() - start)
             self.result.server_rss_bytes = max(self.result.server_rss_bytes or 0, self._monitor.resident_bytes())
+
+
+async def _reach(url: str) -> None:
+    """Until the server answers and takes a session: one that is late with what a run before has left gets a while."""
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        try:
+            await (await open_transport(url)).close()
+        except WavelaneError as error:
+            if error.code != ErrorCode.OVERLOADED or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(MONITOR_SECONDS)
+        else:
+            return
 
 
 async def _spawn() -> Process:

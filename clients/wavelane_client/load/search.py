@@ -67,6 +67,9 @@ async def find_max(
     return Found(good, tuple(stages), limited=good >= limit)
 
 
+SENDING = 0.9
+"""Part of the sessions that have to be sending at a time; the others are on their way from one to the next."""
+
 HOPELESS_FINALS = 50
 """The newest finals by which a run is given up."""
 HOPELESS_FACTOR = 4
@@ -85,7 +88,8 @@ def hopeless(bound_seconds: float) -> Callable[[Result], bool]:
 
 
 def judge(result: Result, bound_seconds: float) -> Stage:
-    """Whether a run meets the bound: p95 of end-of-audio to final, no session refused or broken."""
+    """Whether a run meets the bound: p95 of end-of-audio to final, no session refused or broken, and nearly all of them
+    sending all the time: sessions that wait for their `ready` are no load."""
     late = percentile(result.lateness, 0.99)
     sessions = result.plan.sessions
     faults = result.errors() + result.refused()
@@ -100,6 +104,8 @@ def judge(result: Result, bound_seconds: float) -> Stage:
         return Stage(
             sessions, False, "no session ended in the measured time: make it or the sessions longer or shorter"
         )
+    if (sending := result.sending()) is not None and sending < SENDING * sessions:
+        return Stage(sessions, False, f"only {sending:.0f} were sending at a time", generator_late=late_itself)
     return Stage(
         sessions,
         carried=p95 < bound_seconds,
