@@ -48,6 +48,8 @@ class Mode:
     options: dict[str, Any]
     arguments: tuple[str, ...]
     """Of the server."""
+    settle: float = 1.0
+    """Time (s) from the last session's start to what is measured."""
 
     @classmethod
     def fixed(cls, lookahead: int) -> "Mode":
@@ -56,9 +58,9 @@ class Mode:
 
     @classmethod
     def auto(cls, shortest: int, longest: int) -> "Mode":
-        """The server chooses."""
+        """The server chooses, and takes some seconds to find what it carries."""
         options = {"lookahead": "auto", "lookahead_min": shortest, "lookahead_max": longest}
-        return cls("auto", options, ("--engine-capacity", "measure"))
+        return cls("auto", options, ("--engine-capacity", "measure"), settle=12.0)
 
 
 @dataclass(slots=True)
@@ -115,7 +117,12 @@ async def measure(mode: Mode, plan: Plan, bound: float, resolution: float, first
 
         async def stage(sessions: int) -> Stage:
             run = replace(
-                plan, url=server.url, options=mode.options, sessions=sessions, ramp=max(plan.ramp, sessions / 50)
+                plan,
+                url=server.url,
+                options=mode.options,
+                sessions=sessions,
+                ramp=max(plan.ramp, sessions / 50),
+                settle=mode.settle,
             )
             seen = Lookaheads()
             watching = asyncio.create_task(seen.watch(f"{server.http_url}/metrics", run.measured_from))
@@ -243,9 +250,7 @@ def main(
     png_path: Path | None,
 ) -> None:
     """Measure what the dial gains and costs."""
-    plan = Plan(
-        manifest=manifest, duration=4.0 if quick else seconds, settle=1.0, session_seconds=4.0 if quick else 8.0
-    )
+    plan = Plan(manifest=manifest, duration=4.0 if quick else seconds, session_seconds=4.0 if quick else 8.0)
     try:
         report = asyncio.run(measure_all(lookaheads, plan, bound_ms / 1000, 0.5 if quick else 0.1, first))
         if json_path is not None:
