@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # Without an NVIDIA GPU torch comes from its own index, whose wheel for processors leaves gigabytes of CUDA packages out.
 TORCH  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'torch>=2.11' || \
-            echo '--quiet --extra-index-url https://download.pytorch.org/whl/cpu --retries 1 torch==2.13.0')
+            echo '--extra-index-url https://download.pytorch.org/whl/cpu --retries 0 torch==2.13.0')
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
