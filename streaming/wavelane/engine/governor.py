@@ -265,7 +265,8 @@ class Governor:
                 self._meter.busy / self._costs.workers,
             )
             self._correction = correct(self._correction, seen, elapsed)
-        limit, late = self._correction.limit, self._meter.late and not self._pinned
+        # Who is behind with the results has a limit of its own on new sessions (limits.max_loop_delay_ms).
+        limit, late = self._correction.limit, (self._meter.late or self._meter.behind) and not self._pinned
         if self._meter.lanes:
             self._dial = turn(self._dial, lambda at: self._load(at) / limit, self._last, now, late)
         else:

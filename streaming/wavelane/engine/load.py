@@ -214,10 +214,13 @@ class LoadMeter:
     @property
     def late(self) -> bool:
         """Whether results have been late for seconds, as of the last :meth:`advance`."""
-        late = sum(
-            delayed > 0 or (rows >= ROWS_NEEDED and count > LATE_SHARE * rows) for rows, count, delayed in self._seconds
-        )
+        late = sum(rows >= ROWS_NEEDED and count > LATE_SHARE * rows for rows, count, _ in self._seconds)
         return late >= LATE_SECONDS
+
+    @property
+    def behind(self) -> bool:
+        """Whether who takes the results has been late with them for seconds, as of the last :meth:`advance`."""
+        return sum(delayed for *_, delayed in self._seconds) >= LATE_SECONDS
 
     def _sum(self, key: Key) -> _Sum:
         return self._sums.setdefault(key, _Sum())
