@@ -59,6 +59,9 @@ class StubEngine:
             self._pool.free(slot)
             self._frames.pop(slot, None)
 
+    def delayed(self, seconds: float) -> None:
+        """It has no dial to turn."""
+
     def submit(self, slot: Slot, chunk: Chunk) -> None:
         """Answer in this turn of the event loop."""
         first = 0 if chunk.start else self._frames.get(slot, 0)
