@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -84,6 +86,19 @@ def test_it_takes_no_more_of_a_core_than_its_share(events: list[tuple[bool, floa
         assert spent - longest <= MOST_SHARE * (now - begun) + 1e-6
 
 
+@contextmanager
+def looking(look: Callable[[], None]) -> Iterator[tuple[HandRunner, Recorder, Scheduler]]:
+    """Two workers, of which an idle one looks every 10 ms."""
+    runner, recorder = HandRunner(), Recorder()
+    config = EngineConfig.model_validate({"keep_warm_ms": 10})
+    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder, 2, look=look)
+    scheduler.start()
+    try:
+        yield runner, recorder, scheduler
+    finally:
+        scheduler.stop(drain=False, timeout=10)
+
+
 def test_an_idle_worker_looks_and_serves_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmth, "ACTIVE_S", 0.3)
     looks: list[float] = []
@@ -93,11 +108,7 @@ def test_an_idle_worker_looks_and_serves_what_comes(monkeypatch: pytest.MonkeyPa
         looks.append(time.monotonic())
         names.add(threading.current_thread().name)
 
-    runner, recorder = HandRunner(), Recorder()
-    config = EngineConfig.model_validate({"keep_warm_ms": 10})
-    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder, 2, look=look)
-    scheduler.start()
-    try:
+    with looking(look) as (runner, recorder, scheduler):
         slot = scheduler.open()
         time.sleep(0.05)
         assert not looks  # nobody has spoken
@@ -112,8 +123,6 @@ def test_an_idle_worker_looks_and_serves_what_comes(monkeypatch: pytest.MonkeyPa
         time.sleep(0.1)
         assert (len(looks), scheduler.stats.wakeups) == before  # silence: asleep again
         assert scheduler.stats.steps == 2  # looks are none
-    finally:
-        scheduler.stop(drain=False, timeout=10)
 
 
 def test_a_look_that_fails_is_told_once_and_streams_go_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -123,11 +132,7 @@ def test_a_look_that_fails_is_told_once_and_streams_go_on(caplog: pytest.LogCapt
         looks.append(1)
         raise MemoryError("no room")
 
-    runner, recorder = HandRunner(), Recorder()
-    config = EngineConfig.model_validate({"keep_warm_ms": 10})
-    scheduler = Scheduler(runner, config, 0.01, recorder.sink, recorder, 2, look=look)
-    scheduler.start()
-    try:
+    with looking(look) as (runner, recorder, scheduler):
         slot = scheduler.open()
         runner.allow(2)
         scheduler.submit(slot, make_chunk(0))
@@ -136,8 +141,6 @@ def test_a_look_that_fails_is_told_once_and_streams_go_on(caplog: pytest.LogCapt
         recorder.wait_for(2)
         time.sleep(0.1)
         assert len(looks) == 1
-    finally:
-        scheduler.stop(drain=False, timeout=10)
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
