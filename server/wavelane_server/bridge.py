@@ -260,8 +260,8 @@ class Recognizer:
             tenant = self._tenants.get(delivery.slot)
             if tenant is not None:
                 tenant[0].deliver(tenant[1], delivery)
-            if self._inbox and time.monotonic() > until:
-                self._worked = time.monotonic()
+            if self._inbox and (now := time.monotonic()) > until:
+                self._worked = now
                 self._loop.call_soon(self._work)
                 return
         self._working = False

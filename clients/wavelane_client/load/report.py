@@ -58,10 +58,14 @@ class Result:
         """End of audio to final of the sessions that ended in the window."""
         return [record.final for record in self.measured() if record.final is not None]
 
+    def counted(self) -> list[tuple[float, int, float, int]]:
+        """The counts that were taken in the window."""
+        begin, end = self.window
+        return [count for count in self.counts if begin <= count[0] <= end]
+
     def sending(self) -> float | None:
         """Sessions that were sending at a time, in the mean of the window; None of no window."""
-        begin, end = self.window
-        active = [count[1] for count in self.counts if begin <= count[0] <= end]
+        active = [count[1] for count in self.counted()]
         return sum(active) / len(active) if active else None
 
     def shares(self) -> dict[str, Any] | None:
@@ -113,9 +117,8 @@ def word_error_rate(records: Sequence[SessionRecord]) -> dict[str, float | int] 
 
 def summary(result: Result) -> dict[str, Any]:
     """The report of a run as plain values: what ``--json`` writes."""
-    begin, end = result.window
     records = result.measured()
-    inside = [count for count in result.counts if begin <= count[0] <= end]
+    inside = result.counted()
     seconds = inside[-1][0] - inside[0][0] if len(inside) > 1 else 0.0
 
     def rate(column: int) -> float | None:

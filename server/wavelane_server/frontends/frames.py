@@ -74,8 +74,9 @@ class Opened(NamedTuple):
 # request, lanes, lookahead (-1: none)
 _OPEN = struct.Struct("<IIi4x")
 # request, lanes
-_DELAY = struct.Struct("<d")
 _OPENED = struct.Struct("<II")
+# seconds
+_DELAY = struct.Struct("<d")
 _SLOT = struct.Struct("<II")
 # slot, sequence, samples, frames, lane, lookahead, its bounds, flags, language prompt, end of the audio
 _CHUNK = struct.Struct("<IIIIHBBBBBxIq4x")

@@ -30,7 +30,7 @@ LATE_DWELL_S = 3.0
 """Least time (s) from a turn to one up because results are late: those of before must have left the picture."""
 
 LATE_HOLD_S = 30.0
-"""The same after a turn because results were late: the load does not tell when to go back."""
+"""Least time (s) from a turn up because results were late to a turn down: the load does not tell when to go back."""
 
 MOST_HOLD_S = 480.0
 """Each time that going back was soon followed by a turn up, it is waited twice as long as before, but no longer."""
