@@ -367,9 +367,13 @@ class Model final : public AnyModel {
     }
   }
 
-  // So many rows that what they need between two products stays in the second-level cache, in whole tiles if possible.
-  static int rows_at_once(int size) {
-    const int most = std::max(1, (kTiled<P> ? 128 : 96) / size);
+  // So many rows that what they need between two products stays in the second-level cache, in whole tiles if possible. By
+  // AMX, weights of a layer that do not fit there come more slowly than they are multiplied: the fewer times, the better.
+  int rows_at_once(int size) const {
+    constexpr size_t kCache = size_t{2} << 20;
+    const bool streamed = weights_.size() * sizeof(Group) / layers_.size() > kCache;
+    const int frames = !kTiled<P> ? 96 : streamed ? 448 : 128;
+    const int most = std::max(1, frames / size);
     for (int rows = most; rows > most / 2; --rows) {
       if (rows * size % (kTiled<P> ? kTile : kRows) == 0) return rows;
     }
