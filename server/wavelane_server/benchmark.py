@@ -138,7 +138,8 @@ class Bench:
             measured = self.saturated(lookahead)
             points += measured
             if self._settings.paced:
-                points += self.capacity(lookahead, max(measured, key=lambda point: point.streams))
+                fastest = max(measured, key=lambda point: point.streams)
+                points += [self.paced(lookahead, fastest.precision, 1), *self.capacity(lookahead, fastest)]
         return {"points": points, "limits": self.limits, "work": self.work()}
 
     def machine(self) -> dict[str, Any]:
@@ -191,20 +192,10 @@ class Bench:
     def capacity(self, lookahead: int, throughput: Point) -> list[Point]:
         """The most streams in real time: every number of streams that was tried."""
         points: list[Point] = []
-        config, model = self._configs[throughput.precision], self._model(throughput.precision)
 
         async def measure(count: int) -> Stage:
-            point = measure_paced(
-                model,
-                config,
-                self._streams,
-                engine_name=NAME,
-                lookahead=lookahead,
-                count=count,
-                seconds=self._settings.seconds,
-            )
+            point = self.paced(lookahead, throughput.precision, count)
             points.append(point)
-            self._say(_line(point))
             p95 = point.latency["p95_ms"]
             return Stage(count, point.in_time, f"p95 of chunk to result {p95} ms of {point.chunk_ms:g} ms")
 
@@ -218,6 +209,20 @@ class Bench:
 
         asyncio.run(search())
         return points
+
+    def paced(self, lookahead: int, precision: str, count: int) -> Point:
+        """So many streams in real time."""
+        point = measure_paced(
+            self._model(precision),
+            self._configs[precision],
+            self._streams,
+            engine_name=NAME,
+            lookahead=lookahead,
+            count=count,
+            seconds=self._settings.seconds,
+        )
+        self._say(_line(point))
+        return point
 
     def _config(self, precision: str) -> EngineConfig:
         try:

@@ -86,7 +86,8 @@ def test_a_whole_run(tmp_path: Path) -> None:
         saturated.details["gops"] / json.loads((tmp_path / "r.json").read_text())["limits"]["fp32"]["model_all"],
         abs=1e-4,
     )
-    assert paced
+    assert paced[0].streams == 1, "how long a single stream waits"
+    assert len(paced) > 1
     assert {point.kind for point in paced} == {"paced"}
     assert (tmp_path / "r.png").stat().st_size > 1000
 

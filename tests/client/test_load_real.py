@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,29 @@ async def test_a_hopeless_run_ends_at_once(server):
     async with asyncio.timeout(60):
         assert (await run.run()).given_up
     assert asked == 2
+
+
+def test_a_worker_whose_owner_is_gone_ends_quietly():
+    plan = Plan(url="ws://127.0.0.1:1", manifest=MANIFEST, sessions=1, duration=30.0)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "wavelane_client.load.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(json.dumps(plan.to_json()) + "\n")
+    worker.stdin.flush()
+    assert json.loads(worker.stdout.readline())["type"] == "ready"
+    worker.stdout.close()
+    worker.stdin.write(f"{time.monotonic()!r}\n")
+    worker.stdin.close()
+    assert worker.wait(timeout=30) == 1
+    assert worker.stderr is not None
+    assert worker.stderr.read() == ""
+    worker.stderr.close()
 
 
 def test_a_conversation_is_measured(server, tmp_path):

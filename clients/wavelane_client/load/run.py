@@ -22,7 +22,8 @@ LONGEST_LINE = 256 * 1024 * 1024
 """Bytes of a worker's message."""
 MONITOR_SECONDS = 0.5
 RECOVERY_SECONDS = 30.0
-"""For which a server that refuses may go on to do so at the beginning."""
+"""For which a server that refuses may go on to do so at the beginning of a run that may be given up: the one before may
+have been."""
 
 
 class Run:
@@ -57,7 +58,7 @@ class Run:
         Raises:
             WavelaneError: UNAVAILABLE when no server answers, or what a worker could not do.
         """
-        await _reach(self.plan.url)
+        await _reach(self.plan.url, RECOVERY_SECONDS if self._hopeless is not None else 0.0)
         workers = [await _spawn() for _ in range(self.plan.processes)]
         try:
             await asyncio.gather(*(self._prepare(index, worker) for index, worker in enumerate(workers)))
@@ -125,9 +126,9 @@ class Run:
             self.result.server_rss_bytes = max(self.result.server_rss_bytes or 0, self._monitor.resident_bytes())
 
 
-async def _reach(url: str) -> None:
+async def _reach(url: str, patience: float) -> None:
     """Until the server answers and takes a session: one that is late with what a run before has left gets a while."""
-    deadline = time.monotonic() + RECOVERY_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             await (await open_transport(url)).close()

@@ -11,6 +11,7 @@ how late packets were because this process, not the server, was busy.
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -221,11 +222,16 @@ async def _cores(begin: float, end: float) -> float:
 def main() -> None:
     """Run under uvloop where there is one."""
     try:
-        import uvloop
-    except ImportError:  # Windows
-        asyncio.run(_main())
-    else:
-        uvloop.run(_main())
+        try:
+            import uvloop
+        except ImportError:  # Windows
+            asyncio.run(_main())
+        else:
+            uvloop.run(_main())
+    except BrokenPipeError:
+        # Whoever wanted the figures is gone; Python would try to write the rest of them at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

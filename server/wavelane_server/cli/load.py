@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from wavelane_client.load.plot import plot
 from wavelane_client.load.points import make_report, print_points, write_report
 from wavelane_client.load.report import Result, point_of, summary
 from wavelane_client.load.run import Run
-from wavelane_client.load.search import Found, Stage, find_max, judge
+from wavelane_client.load.search import Found, Stage, find_max, hopeless, judge
 from wavelane_client.load.view import live_view, print_report
 from wavelane_server.cli.lookahead import lookahead_of
 
@@ -148,8 +149,8 @@ def _outputs(result: Result, report: dict[str, Any], flags: dict[str, Any]) -> N
         plot(result, flags["png_path"])
 
 
-async def _run(plan: Plan, server_pid: int | None) -> Result:
-    run = Run(plan, server_pid)
+async def _run(plan: Plan, server_pid: int | None, give_up: Callable[[Result], bool] | None = None) -> Result:
+    run = Run(plan, server_pid, give_up)
     console = Console()
     if not console.is_terminal:
         return await run.run()
@@ -160,14 +161,15 @@ async def _run(plan: Plan, server_pid: int | None) -> Result:
 async def _search(plan: Plan, flags: dict[str, Any]) -> tuple[list[Point], Found, Result | None]:
     best: Result | None = None
     points: list[Point] = []
+    bound = flags["bound_ms"] / 1000
 
     async def measure(sessions: int) -> Stage:
         nonlocal best
         stage_plan = replace(
             plan, sessions=sessions, ramp=max(plan.ramp, sessions / 50), processes=min(plan.processes, sessions)
         )
-        result = await _run(stage_plan, flags["server_pid"])
-        stage = judge(result, flags["bound_ms"] / 1000)
+        result = await _run(stage_plan, flags["server_pid"], hopeless(bound))
+        stage = judge(result, bound)
         points.append(replace(point_of(result), carried=stage.carried))
         click.echo(f"{sessions} sessions: {'carried' if stage.carried else 'too many'} ({stage.reason})")
         if stage.carried and (best is None or sessions >= best.plan.sessions):

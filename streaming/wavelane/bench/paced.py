@@ -21,6 +21,9 @@ from wavelane.measure import Point, percentile, summarise
 from wavelane.model.base import LoadedModel
 from wavelane.work import Samples, StepResult
 
+FIRST_CHUNK_SECONDS = 120.0
+"""For which the engine may take no chunk forward before the streams begin."""
+
 BEHIND_CHUNKS = 3
 """Chunks of a stream that may wait before the engine counts as overrun and the measurement ends."""
 
@@ -65,7 +68,7 @@ def measure_paced(
         seed: of the phases.
 
     Raises:
-        WavelaneError: what the engine failed with.
+        WavelaneError: what the engine failed with; INTERNAL when it does not answer at all.
     """
     config = config.model_copy(update={"max_sessions": count, "max_backlog_seconds": 600.0} | UNLIMITED)
     spec = model.spec
@@ -131,7 +134,12 @@ def _use_lanes(engine: Engine, rig: Rig, first: Sequence[Source]) -> None:
         engine.submit(slot, source.next())
     answered = 0
     while answered < len(slots):
-        _, deliveries = rig.results.get()
+        try:
+            _, deliveries = rig.results.get(timeout=FIRST_CHUNK_SECONDS)
+        except queue.Empty:
+            raise WavelaneError(
+                ErrorCode.INTERNAL, f"the engine answered nothing for {FIRST_CHUNK_SECONDS:.0f} s"
+            ) from None
         for _, outcome in deliveries:
             if not isinstance(outcome, StepResult):
                 raise outcome
