@@ -167,7 +167,10 @@ def _source(recipe: Recipe, base: Path, path: Path) -> LmSource:
     """How the language model is used."""
     fitted = next(iter(read_folder(base).models.values()), LmSource(path=path))
     asked = {"weight": recipe.weight, "word_bonus": recipe.word_bonus, "blank_penalty": recipe.blank_penalty}
-    return replace(fitted, path=path, **{name: value for name, value in asked.items() if value is not None})
+    prior = None if fitted.prior is None else path.with_name(fitted.prior.name)
+    return replace(
+        fitted, path=path, prior=prior, **{name: value for name, value in asked.items() if value is not None}
+    )
 
 
 def _hotwords(recipe: Recipe, sentences: Sequence[Sequence[str]], spelling: Speller) -> tuple[tuple[str, float], ...]:

@@ -256,6 +256,45 @@ def test_what_is_committed_is_told_once_and_in_order(
     assert found[-1].alternatives
 
 
+def after_doubts(decoding: Decoding) -> str:
+    """Four doubtful words fill a small beam with their combinations; then a word comes that is less likely at first,
+    and is right as soon as the next one follows."""
+    vocabulary = tuple(OPENER + letter for letter in "abxcde")
+    lm = BackoffGraph(
+        first=np.array([0, 6, 7], np.int32),
+        labels=np.array([0, 1, 2, 3, 4, 5, 5], np.int32),
+        targets=np.array([0, 0, 0, 0, 1, 0, 0], np.int32),
+        weights=np.array([0, 0, 0, 0, 0, 0, 8], np.float32),
+        backoff=np.array([-1, 0], np.int32),
+        backoff_weight=np.zeros(2, np.float32),
+        final=np.zeros(2, np.float32),
+        start=0,
+        unknown=0.0,
+    )
+    frames = []
+    for likely in (
+        {0: 0.0, 1: -0.1},
+        {1: 0.0, 0: -0.1},
+        {0: 0.0, 1: -0.2},
+        {1: 0.0, 0: -0.2},
+        {2: 0.0},
+        {3: 0.0, 4: -3.0},
+        {5: 0.0},
+    ):
+        frames.append([likely.get(piece, -20.0) for piece in range(7)])
+        frames.append([-20.0] * 6 + [0.0])
+    handle = FusionHandle(Fusion((FusionPart(lm, 1.0, "piece"),)), Pieces(vocabulary))
+    found = run(Search(decoding, 7, 6, fusion=handle), np.array(frames, np.float32))
+    return "".join(vocabulary[piece][1:] for piece in ids(found[-1].tokens))
+
+
+def test_hypotheses_that_go_on_alike_take_one_place() -> None:
+    assert after_doubts(Decoding(beam=4, settle=NEVER)) == "ababxde"
+    assert after_doubts(Decoding(beam=64, settle=NEVER)) == "ababxde"
+    apart = Decoding(beam=4, alternatives=4, settle=NEVER)
+    assert after_doubts(apart) == "ababxce", "where alternatives are wanted, none is dropped for another one"
+
+
 def test_disagreement_ends_after_the_patience() -> None:
     # Two pieces equally likely in frame 0, then silence that settles never: one of them is believed.
     scores = np.full((40, 4), -20.0, np.float32)

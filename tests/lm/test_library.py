@@ -1,15 +1,18 @@
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wavelane.errors import WavelaneError
 from wavelane.lm.arpa import write_arpa
+from wavelane.lm.compile import centred_prior
 from wavelane.lm.estimate import estimate
 from wavelane.lm.folder import LmSource, read_folder, read_hotwords, write_folder
 from wavelane.lm.library import FusionLibrary
 from wavelane.lm.spelling import Speller
-from wavelane.lm.store import write_compact
+from wavelane.lm.store import read_lm, write_compact
 from wavelane.model.checkpoint import inspect_model
 from wavelane.model.embedded import embedded_path
 from wavelane.work import FusionRequest
@@ -44,6 +47,30 @@ def test_a_request_becomes_graphs_with_their_scales(tmp_path: Path) -> None:
         library.fusion(FusionRequest(lm="x"))
     with pytest.raises(WavelaneError, match="'zz' cannot be spelled"):
         library.fusion(FusionRequest(hotwords=(("zz", 1.0),)))
+
+
+def test_a_prior_is_taken_off_whatever_the_context(tmp_path: Path) -> None:
+    models = sources(tmp_path)
+    write_compact(estimate([["▁a"] * 6 + ["b", "▁c", "▁c"]], 1), tmp_path / "prior.safetensors")
+    with_prior = replace(models["pieces"], prior=tmp_path / "prior.safetensors", prior_weight=0.1)
+    library = FusionLibrary(PIECES, {"plain": models["pieces"], "less": with_prior})
+    plain, less = (library.fusion(FusionRequest(lm=name)) for name in ("plain", "less"))
+    prior = centred_prior(read_lm(tmp_path / "prior.safetensors"), PIECES)
+    assert prior[1] > prior[3] > prior[2] > 0 - 5
+    assert prior[0] == prior[4] == prior[5] == prior.min(), "pieces that the prior does not have"
+    for pieces in itertools.product((1, 2, 3), repeat=3):
+        taken = 0.1 * sum(float(prior[piece]) for piece in pieces)
+        assert less.score(pieces, PIECES) == pytest.approx(plain.score(pieces, PIECES) - taken, abs=1e-5)
+    # A session with half the weight of the language model takes half of it off.
+    half = library.fusion(FusionRequest(lm="less", lm_weight=0.125)).parts[0]
+    assert (half.scale, half.graph) == (0.125, less.parts[0].graph)
+
+
+def test_a_prior_of_words_is_refused(tmp_path: Path) -> None:
+    models = sources(tmp_path)
+    wrong = replace(models["pieces"], prior=models["words"].path, prior_weight=0.1)
+    with pytest.raises(WavelaneError, match=r"language model mine .*of words"):
+        FusionLibrary(PIECES, {"mine": wrong})
 
 
 def test_the_same_hotwords_share_a_graph_and_few_are_kept() -> None:
@@ -90,6 +117,7 @@ def test_a_folder_says_what_it_brings(tmp_path: Path) -> None:
     assert read_folder(tmp_path).models == {}
     (tmp_path / "hot.txt").write_text("# names\nnew  york\t3.5\n\naleppo # a city\n")
     models = sources(tmp_path)
+    models["pieces"] = replace(models["pieces"], prior=tmp_path / "prior.safetensors", prior_weight=0.3)
     write_folder(tmp_path, models, "words", "hot.txt")
     folder = read_folder(tmp_path)
     assert (folder.models, folder.default) == (models, "words")

@@ -7,7 +7,7 @@ import numpy as np
 
 from wavelane.decode.words import OPENER
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.lm.graph import ROOT, BackoffGraph, Ints, WordLexicon
+from wavelane.lm.graph import ROOT, BackoffGraph, Floats, Ints, WordLexicon
 from wavelane.lm.ngram import BOS, EOS, UNK, NgramModel, Wide
 
 Units = Literal["word", "piece"]
@@ -51,6 +51,26 @@ def piece_labels(model: NgramModel, vocabulary: Sequence[str]) -> Ints:
 def compile_pieces(model: NgramModel, vocabulary: Sequence[str]) -> BackoffGraph:
     """A graph whose labels are piece ids."""
     return compile_graph(model, piece_labels(model, vocabulary))
+
+
+def centred_prior(model: NgramModel, vocabulary: Sequence[str]) -> Floats:
+    """[vocabulary], natural logarithms of how frequent pieces are, less their mean over a text: to take them off a
+    model's scores changes what a text is, not how long it is. Pieces that the model does not have are as rare as its
+    rarest.
+
+    Raises:
+        WavelaneError: INVALID_CONFIG: its n-grams are not of these pieces.
+    """
+    if units_of(model, vocabulary) != "piece":
+        raise WavelaneError(ErrorCode.INVALID_CONFIG, "the prior is of words, and has to be of pieces")
+    labels = piece_labels(model, vocabulary)
+    first, last = model.span(1)
+    known = labels[model.word[first:last]] >= 0
+    pieces, found = labels[model.word[first:last]][known], model.log_prob[first:last][known]
+    prior = np.full(len(vocabulary), found.min(), np.float32)
+    prior[pieces] = found
+    share = np.exp(prior, dtype=np.float64)
+    return np.asarray(prior - (share * prior).sum() / share.sum(), np.float32)
 
 
 def compile_words(model: NgramModel) -> tuple[BackoffGraph, WordLexicon]:

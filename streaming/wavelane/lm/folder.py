@@ -32,6 +32,10 @@ class LmSource:
     """Added for every word, at that weight."""
     blank_penalty: float = 0.0
     """Taken from the blank in every frame, at that weight: what an unsure model leaves out is said then."""
+    prior: Path | None = None
+    """n-grams of single pieces, of the text that the recogniser was trained on: how often it hears each by itself."""
+    prior_weight: float = 0.0
+    """Scale of their natural logarithms, which are taken off at that weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,8 @@ def read_folder(folder: Path) -> FolderLms:
                 weight=_number(entry, "weight", WEIGHT, 1e-6, 10.0),
                 word_bonus=_number(entry, "word_bonus", WORD_BONUS, -10.0, 10.0),
                 blank_penalty=_number(entry, "blank_penalty", 0.0, 0.0, 10.0),
+                prior=folder / str(entry["prior"]) if "prior" in entry else None,
+                prior_weight=_number(entry, "prior_weight", 0.0, 0.0, 10.0),
             )
             for name, entry in data.pop("models").items()
         }
@@ -95,6 +101,11 @@ def write_folder(folder: Path, models: dict[str, LmSource], default: str | None,
                 "word_bonus": source.word_bonus,
                 "blank_penalty": source.blank_penalty,
             }
+            | (
+                {}
+                if source.prior is None
+                else {"prior": str(source.prior.relative_to(folder)), "prior_weight": source.prior_weight}
+            )
             for name, source in models.items()
         },
         "default": default,

@@ -10,7 +10,7 @@ The layout follows the arc-sorted, back-off-as-failure automata of OpenGrm NGram
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,15 @@ class BackoffGraph:
         """Memory of the arrays (bytes)."""
         arrays = (self.first, self.labels, self.targets, self.weights, self.backoff, self.backoff_weight, self.final)
         return sum(array.nbytes for array in arrays)
+
+    def less(self, weights: Floats, scale: float) -> "BackoffGraph":
+        """The same with ``scale`` times a weight of its own taken off every label.
+
+        Args:
+            weights: [labels]
+            scale: of them.
+        """
+        return replace(self, weights=np.asarray(self.weights - np.float32(scale) * weights[self.labels], np.float32))
 
     def step(self, state: int, label: int) -> tuple[int, float]:
         """Take a label: the next state, and the weight with that of every back-off on the way."""

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
 from wavelane.errors import ErrorCode, WavelaneError
-from wavelane.lm.compile import compile_pieces, compile_words, units_of
+from wavelane.lm.compile import centred_prior, compile_pieces, compile_words, units_of
 from wavelane.lm.folder import LmSource, Phrases
 from wavelane.lm.fusion import Fusion, FusionPart
 from wavelane.lm.graph import BackoffGraph
@@ -110,7 +110,11 @@ class FusionLibrary:
         model = read_lm(source.path)
         try:
             if units_of(model, self._vocabulary) == "piece":
-                return FusionPart(compile_pieces(model, self._vocabulary), source.weight, "piece")
+                graph = compile_pieces(model, self._vocabulary)
+                if source.prior is not None:
+                    prior = centred_prior(read_lm(source.prior), self._vocabulary)
+                    graph = graph.less(prior, source.prior_weight / source.weight)
+                return FusionPart(graph, source.weight, "piece")
         except WavelaneError as error:
             raise WavelaneError(error.code, f"language model {name} ({source.path}): {error.message}") from None
         graph, lexicon = compile_words(model)

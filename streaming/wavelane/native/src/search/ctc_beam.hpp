@@ -103,17 +103,33 @@ class CtcBeam final : public Beam {
       }
     }
     for (const Hypothesis& h : beam_) nodes_[h.node].hypothesis = -1;
-    const auto better = [](const Candidate& a, const Candidate& b) {
-      return a.score != b.score ? a.score > b.score : a.from != b.from ? a.from < b.from : a.token < b.token;
+    const auto worse = [](const Candidate& a, const Candidate& b) {
+      return a.score != b.score ? a.score < b.score : a.from != b.from ? a.from > b.from : a.token > b.token;
     };
-    const size_t kept = std::min(candidates_.size(), static_cast<size_t>(options_.beam));
-    std::partial_sort(candidates_.begin(), candidates_.begin() + kept, candidates_.end(), better);
+    std::make_heap(candidates_.begin(), candidates_.end(), worse);
+    const double least = candidates_[0].score - options_.margin;
     next_.clear();
-    for (size_t i = 0; i < kept && candidates_[i].score >= candidates_[0].score - options_.margin; ++i) {
-      const Candidate& c = candidates_[i];
-      next_.push_back(c.token < 0 ? stays_[c.from] : extend(beam_[c.from], c.token));
+    while (!candidates_.empty() && candidates_[0].score >= least && static_cast<int>(next_.size()) < options_.beam) {
+      const Candidate c = candidates_[0];
+      std::pop_heap(candidates_.begin(), candidates_.end(), worse);
+      candidates_.pop_back();
+      if (!joins(c)) next_.push_back(c.token < 0 ? stays_[c.from] : extend(beam_[c.from], c.token));
     }
     beam_.swap(next_);
+  }
+
+  // Whether a better hypothesis is already there that whatever comes treats alike, as in any decoder over a graph of states
+  // (Young et al., 1989): the same last piece, and the same history as far as the language models look. Without this a few
+  // doubtful words in a row fill the beam with their combinations. Where alternatives are wanted they stay apart.
+  bool joins(const Candidate& c) const {
+    if (fusion_ == nullptr || options_.alternatives > 1) return false;
+    const Hypothesis& from = beam_[c.from];
+    const int32_t token = c.token < 0 ? token_of(from) : c.token;
+    Context context = from.context;
+    if (c.token >= 0) fusion_->read(context, token);
+    return std::any_of(next_.begin(), next_.end(), [&](const Hypothesis& h) {
+      return token_of(h) == token && fusion_->alike(h.context, context);
+    });
   }
 
   // A hypothesis after a frame without a new piece, with the hypotheses that become it by one.

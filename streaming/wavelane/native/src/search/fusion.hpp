@@ -49,6 +49,11 @@ class Fusion {
     return context;
   }
 
+  // Whether both add the same to whatever follows.
+  bool alike(const Context& a, const Context& b) const {
+    return a.word == b.word && (!any_words_ || a.hash == b.hash) && std::equal(a.states, a.states + graphs_.size(), b.states);
+  }
+
   // No piece adds more, but for back-off weights above zero.
   double gain() const { return gain_; }
 
