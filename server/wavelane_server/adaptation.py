@@ -121,7 +121,9 @@ def adapt(recipe: Recipe, folder: Path, say: Callable[[str], None] = lambda _: N
     (folder / HOTWORDS_FILE).write_text(
         "".join(f"{phrase}\t{boost:g}\n" for phrase, boost in phrases), encoding="utf-8"
     )
-    write_folder(folder, {LM_NAME: _source(recipe, located.path, folder / LM_FILE)}, LM_NAME, HOTWORDS_FILE)
+    models = {LM_NAME: _source(recipe, located.path, folder / LM_FILE)}
+    prior = read_folder(located.path).prior  # copied with the rest
+    write_folder(folder, models, LM_NAME, HOTWORDS_FILE, None if prior is None else prior.name)
     tuned = None if recipe.tuning is None else _tune(folder, [" ".join(w) for w in found.words], recipe.tuning, say)
     return Adapted(folder, len(rows), found.skipped, found.example, lm.counts, general is not None, len(phrases), tuned)
 
@@ -167,10 +169,7 @@ def _source(recipe: Recipe, base: Path, path: Path) -> LmSource:
     """How the language model is used."""
     fitted = next(iter(read_folder(base).models.values()), LmSource(path=path))
     asked = {"weight": recipe.weight, "word_bonus": recipe.word_bonus, "blank_penalty": recipe.blank_penalty}
-    prior = None if fitted.prior is None else path.with_name(fitted.prior.name)
-    return replace(
-        fitted, path=path, prior=prior, **{name: value for name, value in asked.items() if value is not None}
-    )
+    return replace(fitted, path=path, **{name: value for name, value in asked.items() if value is not None})
 
 
 def _hotwords(recipe: Recipe, sentences: Sequence[Sequence[str]], spelling: Speller) -> tuple[tuple[str, float], ...]:

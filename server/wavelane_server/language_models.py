@@ -35,14 +35,14 @@ def with_language_models(model: LoadedModel, config: LmConfig, path: Path) -> Lo
     hotwords = folder.hotwords + (() if config.hotwords_file is None else read_hotwords(config.hotwords_file))
     # What comes with a model is tried, and may never be asked for; what somebody set is loaded now, or refused.
     later = folder.models.keys() - {default}
-    library = FusionLibrary(model.spec.vocabulary, sources, hotwords, later=later)
+    library = FusionLibrary(model.spec.vocabulary, sources, hotwords, later=later, prior=folder.prior)
     spec = replace(
         model.spec,
         language_models=library.names,
         default_lm=None if default == NO_LM else default,
         boosted=library.boosted,
     )
-    return replace(model, spec=spec, fusions=library.fusion if spec.vocabulary else None)
+    return replace(model, spec=spec, fusions=library.fusion if spec.vocabulary else None, prior=library.prior)
 
 
 def _sources(paths: tuple[str, ...]) -> dict[str, LmSource]:

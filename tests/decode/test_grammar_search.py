@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wavelane.decode.grammar import (
     BLANK_PENALTY,
     GARBAGE_PENALTY,
+    PRIOR_WEIGHT,
     GrammarSearch,
     PieceGrammar,
     advance_grammars,
@@ -71,8 +72,8 @@ def pieces(found: Found) -> list[int]:
     return [token.id for token in found.tokens]
 
 
-def reference(net: PieceAutomaton, scores: Floats) -> tuple[float, float, tuple[int, ...]]:
-    """Score with the penalty and without, and pieces of the best way: plain Viterbi with whole sequences."""
+def reference(net: PieceAutomaton, scores: Floats, prior: Floats) -> tuple[float, float, tuple[int, ...]]:
+    """Score with penalty and prior and without, and pieces of the best way: plain Viterbi with whole sequences."""
     logs = normalised(scores)
     silent: dict[int, tuple[float, float, tuple[int, ...]]] = {0: (0.0, 0.0, ())}
     spoken: dict[int, tuple[float, float, tuple[int, ...]]] = {}
@@ -93,12 +94,13 @@ def reference(net: PieceAutomaton, scores: Floats) -> tuple[float, float, tuple[
             said = () if label == ANYTHING else (label,)
             entering = [silent[source]] if source in silent else []
             entering += [way for b, way in spoken.items() if arcs[b][1] == source and arcs[b][2] != label]
+            weight = 0.0 if label == ANYTHING else -PRIOR_WEIGHT * float(prior[label])
             ways = [(way[0], way[1], way[2] + said) for way in entering]
             if a in spoken:
                 ways.append(spoken[a])
             if ways:
                 best = max(ways)
-                next_spoken[a] = (best[0] + now, best[1] + now, best[2])
+                next_spoken[a] = (best[0] + now + weight, best[1] + now, best[2])
         silent, spoken = next_silent, next_spoken
     ends = [way for node, way in silent.items() if net.accepts[node]]
     ends += [way for a, way in spoken.items() if net.accepts[arcs[a][1]]]
@@ -106,13 +108,25 @@ def reference(net: PieceAutomaton, scores: Floats) -> tuple[float, float, tuple[
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
-@given(seed=st.integers(0, 2**32), frames=st.integers(1, 14), sharpness=st.sampled_from([0.5, 2.0, 5.0]))
+@given(
+    seed=st.integers(0, 2**32),
+    frames=st.integers(1, 14),
+    sharpness=st.sampled_from([0.5, 2.0, 5.0]),
+    with_prior=st.booleans(),
+)
 @settings(deadline=None, max_examples=25)
-def test_the_best_way_is_that_of_plain_viterbi(name: str, seed: int, frames: int, sharpness: float) -> None:
+def test_the_best_way_is_that_of_plain_viterbi(
+    name: str, seed: int, frames: int, sharpness: float, with_prior: bool
+) -> None:
     scores = random_scores(np.random.default_rng(seed), frames, sharpness)
     net = automaton(GRAMMARS[name])
-    best, _, sequence = reference(net, scores)
-    search = GrammarSearch(PieceGrammar(net), SYMBOLS, BLANK, least=-math.inf)
+    prior = (
+        np.random.default_rng(seed + 1).normal(0, 4, BLANK).astype(np.float32)
+        if with_prior
+        else np.zeros(BLANK, np.float32)
+    )
+    best, plain, sequence = reference(net, scores, prior)
+    search = GrammarSearch(PieceGrammar(net, prior if with_prior else None), SYMBOLS, BLANK, least=-math.inf)
     (found,) = run(search, scores, [])
     if best == -math.inf:
         assert found.tokens == ()
@@ -120,6 +134,13 @@ def test_the_best_way_is_that_of_plain_viterbi(name: str, seed: int, frames: int
         # Of equally good ways either may be taken.
         assert pieces(found) == list(sequence)
         assert found.alternatives[0].tokens == found.tokens
+        # What is told is how far the way is from what would be heard without the grammar, penalty and prior aside.
+        logs = normalised(scores)
+        loudest = logs.argmax(axis=1).tolist()
+        heard = sum(now not in (BLANK, before) for before, now in itertools.pairwise([BLANK, *loudest]))
+        worse = (plain - logs.max(axis=1).sum()) / max(len(sequence), heard, 1)
+        # (Where anything may be said a blank is that or silence, with the same penalty, which only one of them takes off.)
+        assert name == "garbage" or found.alternatives[0].score == pytest.approx(min(0.0, worse), abs=1e-3)
 
 
 @given(

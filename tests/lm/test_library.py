@@ -52,10 +52,12 @@ def test_a_request_becomes_graphs_with_their_scales(tmp_path: Path) -> None:
 def test_a_prior_is_taken_off_whatever_the_context(tmp_path: Path) -> None:
     models = sources(tmp_path)
     write_compact(estimate([["▁a"] * 6 + ["b", "▁c", "▁c"]], 1), tmp_path / "prior.safetensors")
-    with_prior = replace(models["pieces"], prior=tmp_path / "prior.safetensors", prior_weight=0.1)
-    library = FusionLibrary(PIECES, {"plain": models["pieces"], "less": with_prior})
+    with_prior = {"plain": models["pieces"], "less": replace(models["pieces"], prior_weight=0.1)}
+    library = FusionLibrary(PIECES, with_prior, prior=tmp_path / "prior.safetensors")
     plain, less = (library.fusion(FusionRequest(lm=name)) for name in ("plain", "less"))
     prior = centred_prior(read_lm(tmp_path / "prior.safetensors"), PIECES)
+    assert library.prior is not None
+    assert library.prior.tolist() == prior.tolist()
     assert prior[1] > prior[3] > prior[2] > 0 - 5
     assert prior[0] == prior[4] == prior[5] == prior.min(), "pieces that the prior does not have"
     for pieces in itertools.product((1, 2, 3), repeat=3):
@@ -68,9 +70,8 @@ def test_a_prior_is_taken_off_whatever_the_context(tmp_path: Path) -> None:
 
 def test_a_prior_of_words_is_refused(tmp_path: Path) -> None:
     models = sources(tmp_path)
-    wrong = replace(models["pieces"], prior=models["words"].path, prior_weight=0.1)
-    with pytest.raises(WavelaneError, match=r"language model mine .*of words"):
-        FusionLibrary(PIECES, {"mine": wrong})
+    with pytest.raises(WavelaneError, match=r"prior .*of words"):
+        FusionLibrary(PIECES, {}, prior=models["words"].path)
 
 
 def test_the_same_hotwords_share_a_graph_and_few_are_kept() -> None:
@@ -117,10 +118,10 @@ def test_a_folder_says_what_it_brings(tmp_path: Path) -> None:
     assert read_folder(tmp_path).models == {}
     (tmp_path / "hot.txt").write_text("# names\nnew  york\t3.5\n\naleppo # a city\n")
     models = sources(tmp_path)
-    models["pieces"] = replace(models["pieces"], prior=tmp_path / "prior.safetensors", prior_weight=0.3)
-    write_folder(tmp_path, models, "words", "hot.txt")
+    models["pieces"] = replace(models["pieces"], prior_weight=0.3)
+    write_folder(tmp_path, models, "words", "hot.txt", "prior.safetensors")
     folder = read_folder(tmp_path)
-    assert (folder.models, folder.default) == (models, "words")
+    assert (folder.models, folder.default, folder.prior) == (models, "words", tmp_path / "prior.safetensors")
     assert folder.hotwords == (("new york", 3.5), ("aleppo", 1.0))
 
 

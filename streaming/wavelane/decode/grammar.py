@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from wavelane.decode.search import Found
 from wavelane.grammar.pieces import PieceAutomaton
-from wavelane.native.library import BYTES, INTS
+from wavelane.lm.graph import Floats
+from wavelane.native.library import BYTES, FLOATS, INTS
 from wavelane.native.searching import POINTERS, GrammarOptions, Network, View, search_library
 from wavelane.work import Hypothesis, Token
 
@@ -29,6 +30,10 @@ LEAST_SCORE = -3.4
 GARBAGE_PENALTY = 1.0
 """For each frame that ``<GARBAGE>`` takes, so that words of the grammar are preferred."""
 
+PRIOR_WEIGHT = 0.3
+"""Scale of the model's own prior of pieces, which is taken off in every frame: it has learned what is said often, and a
+grammar says anew what may be said. See Experiments in ``streaming/README.md``."""
+
 MARGIN = 150.0
 """Ways whose score is so much below the best one's are dropped."""
 
@@ -38,10 +43,15 @@ class PieceGrammar:
 
     Args:
         automaton: the grammar in pieces.
+        prior: [vocabulary] of the model, see :func:`wavelane.lm.compile.centred_prior`; None: not known.
     """
 
-    def __init__(self, automaton: PieceAutomaton) -> None:
+    def __init__(self, automaton: PieceAutomaton, prior: Floats | None = None) -> None:
         self._library = search_library()
+        weight = np.zeros(len(automaton.label), np.float32)
+        if prior is not None:
+            pieces = automaton.label >= 0
+            weight[pieces] = -PRIOR_WEIGHT * prior[automaton.label[pieces]]
         network = Network(
             nodes=len(automaton.accepts),
             arcs=len(automaton.label),
@@ -49,6 +59,7 @@ class PieceGrammar:
             target=_pointer(automaton.target, INTS),
             label=_pointer(automaton.label, INTS),
             accepts=_pointer(automaton.accepts, BYTES),
+            weight=_pointer(weight, FLOATS),
         )
         self.handle: int = self._library.wavelane_grammar_create(byref(network))
 

@@ -72,6 +72,7 @@ class Searches:
         self._vocabulary = spec.vocabulary
         self._decoder = model.decoders[head]
         self._make_fusion = model.fusions
+        self._prior = model.prior
         self._lanes: dict[int, AnySearch] = {}
         self._fusions = Kept(self._make, FUSIONS)
         self._speller = Speller(spec.vocabulary)
@@ -219,7 +220,7 @@ class Searches:
     def _compile(self, text: str) -> PieceGrammar:
         # Whoever took the grammar from a client has seen to its size.
         grammar = Grammar.parse(text, UNLIMITED)
-        return PieceGrammar(spell_automaton(grammar.automaton, self._speller))
+        return PieceGrammar(spell_automaton(grammar.automaton, self._speller), self._prior)
 
     def _make(self, request: FusionRequest) -> FusionHandle:
         if self._make_fusion is None:

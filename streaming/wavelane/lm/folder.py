@@ -32,10 +32,8 @@ class LmSource:
     """Added for every word, at that weight."""
     blank_penalty: float = 0.0
     """Taken from the blank in every frame, at that weight: what an unsure model leaves out is said then."""
-    prior: Path | None = None
-    """n-grams of single pieces, of the text that the recogniser was trained on: how often it hears each by itself."""
     prior_weight: float = 0.0
-    """Scale of their natural logarithms, which are taken off at that weight."""
+    """Scale of the recogniser's own prior, which is taken off at that weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,8 @@ class FolderLms:
     default: str | None = None
     """The one that sessions have which choose none."""
     hotwords: Phrases = ()
+    prior: Path | None = None
+    """n-grams of single pieces, of the text that the recogniser was trained on: how often it hears each by itself."""
 
 
 def read_folder(folder: Path) -> FolderLms:
@@ -67,12 +67,12 @@ def read_folder(folder: Path) -> FolderLms:
                 weight=_number(entry, "weight", WEIGHT, 1e-6, 10.0),
                 word_bonus=_number(entry, "word_bonus", WORD_BONUS, -10.0, 10.0),
                 blank_penalty=_number(entry, "blank_penalty", 0.0, 0.0, 10.0),
-                prior=folder / str(entry["prior"]) if "prior" in entry else None,
                 prior_weight=_number(entry, "prior_weight", 0.0, 0.0, 10.0),
             )
             for name, entry in data.pop("models").items()
         }
         default, hotwords = data.pop("default", None), data.pop("hotwords", None)
+        prior = data.pop("prior", None)
         if data:
             raise ValueError(f"{', '.join(data)} is no field of it")
         if default is not None and default not in models:
@@ -80,10 +80,18 @@ def read_folder(folder: Path) -> FolderLms:
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise WavelaneError(ErrorCode.MODEL_UNSUPPORTED, f"{file} is malformed: {error}.") from None
     phrases = read_hotwords(folder / str(hotwords)) if hotwords else ()
-    return FolderLms(models=models, default=default, hotwords=phrases)
+    return FolderLms(
+        models=models, default=default, hotwords=phrases, prior=None if prior is None else folder / str(prior)
+    )
 
 
-def write_folder(folder: Path, models: dict[str, LmSource], default: str | None, hotwords: str | None) -> None:
+def write_folder(
+    folder: Path,
+    models: dict[str, LmSource],
+    default: str | None,
+    hotwords: str | None,
+    prior: str | None = None,
+) -> None:
     """Write ``lm.json``.
 
     Args:
@@ -91,6 +99,7 @@ def write_folder(folder: Path, models: dict[str, LmSource], default: str | None,
         models: by name, with paths inside of the folder.
         default: name of one of them, or None.
         hotwords: name of the file with the phrases, or None.
+        prior: name of the recogniser's prior, or None.
     """
     data = {
         "version": VERSION,
@@ -100,16 +109,13 @@ def write_folder(folder: Path, models: dict[str, LmSource], default: str | None,
                 "weight": source.weight,
                 "word_bonus": source.word_bonus,
                 "blank_penalty": source.blank_penalty,
+                "prior_weight": source.prior_weight,
             }
-            | (
-                {}
-                if source.prior is None
-                else {"prior": str(source.prior.relative_to(folder)), "prior_weight": source.prior_weight}
-            )
             for name, source in models.items()
         },
         "default": default,
         "hotwords": hotwords,
+        "prior": prior,
     }
     (folder / FILE).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

@@ -3,12 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from wavelane.errors import ErrorCode, WavelaneError
 from wavelane.lm.compile import centred_prior, compile_pieces, compile_words, units_of
 from wavelane.lm.folder import LmSource, Phrases
 from wavelane.lm.fusion import Fusion, FusionPart
-from wavelane.lm.graph import BackoffGraph
+from wavelane.lm.graph import BackoffGraph, Floats
 from wavelane.lm.hotwords import build_hotwords
 from wavelane.lm.spelling import speller
 from wavelane.lm.store import read_lm
@@ -26,6 +27,7 @@ class FusionLibrary:
         sources: language models by name.
         hotwords: phrases and boosts for every session.
         later: names of those that are loaded when somebody first asks for them; all others are now.
+        prior: n-grams of single pieces, of the text that the model was trained on.
         keep: bytes of graphs of sessions' hotwords that are kept.
 
     Raises:
@@ -39,6 +41,7 @@ class FusionLibrary:
         hotwords: Phrases = (),
         *,
         later: Collection[str] = (),
+        prior: Path | None = None,
         keep: int = KEPT_BYTES,
     ) -> None:
         self._vocabulary = tuple(vocabulary)
@@ -47,6 +50,8 @@ class FusionLibrary:
                 ErrorCode.INVALID_CONFIG,
                 "the model has no tokenizer, so that there are no words: it takes neither language models nor hotwords",
             )
+        self.prior = None if prior is None else _prior(prior, self._vocabulary)
+        """[vocabulary], see :func:`wavelane.lm.compile.centred_prior`; None where it is not known."""
         self._sources = dict(sources)
         self._parts = {name: self._load(name) for name in sources if name not in later}
         self._loading = threading.Lock()
@@ -111,9 +116,8 @@ class FusionLibrary:
         try:
             if units_of(model, self._vocabulary) == "piece":
                 graph = compile_pieces(model, self._vocabulary)
-                if source.prior is not None:
-                    prior = centred_prior(read_lm(source.prior), self._vocabulary)
-                    graph = graph.less(prior, source.prior_weight / source.weight)
+                if self.prior is not None:
+                    graph = graph.less(self.prior, source.prior_weight / source.weight)
                 return FusionPart(graph, source.weight, "piece")
         except WavelaneError as error:
             raise WavelaneError(error.code, f"language model {name} ({source.path}): {error.message}") from None
@@ -135,3 +139,10 @@ class FusionLibrary:
 
     def _build(self, phrases: Phrases) -> BackoffGraph:
         return build_hotwords(phrases, speller(self._vocabulary), self._vocabulary)
+
+
+def _prior(path: Path, vocabulary: Sequence[str]) -> Floats:
+    try:
+        return centred_prior(read_lm(path), vocabulary)
+    except WavelaneError as error:
+        raise WavelaneError(error.code, f"prior ({path}): {error.message}") from None

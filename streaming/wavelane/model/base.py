@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 from torch import Tensor
 
 from wavelane.lm.fusion import Fusion
+from wavelane.lm.graph import Floats
 from wavelane.spec import FeatureSpec, ModelSpec
 from wavelane.work import FusionRequest
 
@@ -118,3 +119,5 @@ class LoadedModel:
     """By head name; every head of the checkpoint."""
     fusions: Callable[[FusionRequest], Fusion] | None = None
     """Makes what a session's search adds to the acoustic score; None: there are no language models and no hotwords."""
+    prior: Floats | None = None
+    """[vocabulary], how frequent the model takes pieces to be (:func:`wavelane.lm.compile.centred_prior`)."""

@@ -76,6 +76,7 @@ class Network(ctypes.Structure):
         ("target", INTS),
         ("label", INTS),
         ("accepts", BYTES),
+        ("weight", FLOATS),
     )
 
 

@@ -17,6 +17,7 @@ namespace wavelane {
 // A grammar in pieces: arcs by the node that they lead to.
 struct PieceNetwork {
   std::vector<int32_t> source, target, label;
+  std::vector<float> weight;
   std::vector<int32_t> first;  // [nodes + 1] arcs into a node
   std::vector<uint8_t> accepts;
 
@@ -28,6 +29,7 @@ struct PieceNetwork {
       source.push_back(n.source[i]);
       target.push_back(n.target[i]);
       label.push_back(n.label[i]);
+      weight.push_back(n.weight[i]);
       ++first[n.target[i] + 1];
     }
     for (int32_t i = 0; i < n.nodes; ++i) first[i + 1] += first[i];
@@ -84,12 +86,12 @@ class GrammarSearch {
   struct Silent {  // behind a piece and a blank
     double score = kNever;
     int32_t link = -1;
-    int32_t blanks = 0;  // frames on the way
+    double added = 0;  // to the score on the way, beside log-probabilities
   };
   struct Spoken {  // in a piece
     double score = kNever;
     int32_t link = -1;  // of the piece before
-    int32_t blanks = 0;
+    double added = 0;
     int32_t frame = 0;
     float peak = 0;
   };
@@ -97,7 +99,7 @@ class GrammarSearch {
     double score = kNever, other_score = kNever;
     int32_t label = -1;
     int32_t link = -1, other_link = -1;
-    int32_t blanks = 0, other_blanks = 0;
+    double added = 0, other_added = 0;
   };
 
   void begin() {
@@ -137,12 +139,12 @@ class GrammarSearch {
         e.score = spoken_[best].score;
         e.label = net_.label[best];
         e.link = link(best);
-        e.blanks = spoken_[best].blanks;
+        e.added = spoken_[best].added;
       }
       if (other >= 0) {
         e.other_score = spoken_[other].score;
         e.other_link = link(other);
-        e.other_blanks = spoken_[other].blanks;
+        e.other_added = spoken_[other].added;
       }
     }
   }
@@ -176,26 +178,27 @@ class GrammarSearch {
       const End& e = ends_[n];
       const bool repeats = e.label == label;
       const double after = repeats ? e.other_score : e.score;
-      const float now = label < 0 ? any : scores[label] - norm;
+      const float now = label < 0 ? any : scores[label] - norm, weight = net_.weight[a];
       Spoken& s = spoken_[a];
       const double entered = std::max(after, silent_[n].score);
       if (entered > s.score) {
         const bool direct = after > silent_[n].score;
         s.link = direct ? (repeats ? e.other_link : e.link) : silent_[n].link;
-        s.blanks = direct ? (repeats ? e.other_blanks : e.blanks) : silent_[n].blanks;
+        s.added = (direct ? (repeats ? e.other_added : e.added) : silent_[n].added) + weight;
         s.frame = frame_;
         s.peak = std::exp(now);
-        s.score = entered + now;
+        s.score = entered + now + weight;
       } else if (s.score != kNever) {
         s.peak = std::max(s.peak, std::exp(now));
-        s.score += now;
+        s.score += now + weight;
+        s.added += weight;
       }
       best = std::max(best, s.score);
     }
     for (int32_t n = 0; n < net_.nodes(); ++n) {
-      if (ends_[n].score > silent_[n].score) silent_[n] = {ends_[n].score, ends_[n].link, ends_[n].blanks};
+      if (ends_[n].score > silent_[n].score) silent_[n] = {ends_[n].score, ends_[n].link, ends_[n].added};
       silent_[n].score += blank;
-      ++silent_[n].blanks;
+      silent_[n].added -= options_.blank_penalty;
       best = std::max(best, silent_[n].score);
     }
     const double least = best - options_.margin;
@@ -212,21 +215,22 @@ class GrammarSearch {
   void say(bool over) {
     end_pieces();
     double best = kNever;
-    int32_t at = -1, blanks = 0;
+    double added = 0;
+    int32_t at = -1;
     for (int32_t n = 0; n < net_.nodes(); ++n) {
       if (over && net_.accepts[n] == 0) continue;
       if (silent_[n].score > best) {
         best = silent_[n].score;
         at = silent_[n].link;
-        blanks = silent_[n].blanks;
+        added = silent_[n].added;
       }
       if (ends_[n].score > best) {
         best = ends_[n].score;
         at = ends_[n].link;
-        blanks = ends_[n].blanks;
+        added = ends_[n].added;
       }
     }
-    best += static_cast<double>(options_.blank_penalty) * blanks;
+    best -= added;
     for (; at >= 0; at = links_[at].previous) {
       if (links_[at].label >= 0) push(links_[at].label, links_[at].frame, links_[at].peak);
     }

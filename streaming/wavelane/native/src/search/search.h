@@ -87,6 +87,7 @@ typedef struct {
   const int32_t* target;  // [arcs]
   const int32_t* label;   // [arcs] piece, or -1: anything, said or not
   const uint8_t* accepts;  // [nodes] a sentence may end here
+  const float* weight;     // [arcs] added to a way in every frame of an arc, but not to what is told of it
 } wavelane_network;
 
 typedef struct {
