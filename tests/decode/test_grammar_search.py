@@ -139,7 +139,7 @@ def test_the_best_way_is_that_of_plain_viterbi(
         loudest = logs.argmax(axis=1).tolist()
         heard = sum(now not in (BLANK, before) for before, now in itertools.pairwise([BLANK, *loudest]))
         worse = (plain - logs.max(axis=1).sum()) / max(len(sequence), heard, 1)
-        # (Where anything may be said a blank is that or silence, with the same penalty, which only one of them takes off.)
+        # (Where anything may be said, a blank is that or silence, and the penalty is told of one of them.)
         assert name == "garbage" or found.alternatives[0].score == pytest.approx(min(0.0, worse), abs=1e-3)
 
 
