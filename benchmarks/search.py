@@ -1,6 +1,7 @@
 """What a beam costs: processor time of native steps with every row searched, beside greedy steps of the same audio.
 
-    python benchmarks/search.py AUDIO... [--beam 4 --beam 8] [--rows 32] [--lookahead 6] [--precision int8] [--json OUT]
+    python benchmarks/search.py AUDIO... [--beam 4 --beam 8] [--rows 32] [--lookahead 6] [--precision int8] [--lm NAME]
+        [--json OUT]
 
 Rows say the files one after the other, each from another place on, so that speech and silence are mixed as they are.
 """
@@ -8,6 +9,7 @@ Rows say the files one after the other, each from another place on, so that spee
 import itertools
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,11 +23,13 @@ from wavelane.audio.resample import Resampler
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.slots import Slot
+from wavelane.lm.folder import read_folder
+from wavelane.lm.library import FusionLibrary
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
 from wavelane.model.offline import chunks
-from wavelane.work import Decoding, Samples
+from wavelane.work import Decoding, FusionRequest, Samples
 
 
 def read(path: Path) -> Samples:
@@ -59,6 +63,7 @@ def step_ms(
 @click.option("--rows", type=int, default=32, show_default=True)
 @click.option("--lookahead", "lookaheads", type=int, multiple=True, default=(6, 0), show_default=True)
 @click.option("--precision", type=click.Choice(["int8", "bf16", "fp32"]), default="int8", show_default=True)
+@click.option("--lm", help="Language model of those that the model's folder brings; left out: none.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures here.")
 def main(
     audio: tuple[Path, ...],
@@ -67,17 +72,23 @@ def main(
     rows: int,
     lookaheads: tuple[int, ...],
     precision: str,
+    lm: str | None,
     output: Path | None,
 ) -> None:
     """Print what a step costs."""
-    loaded = load_model(embedded_path(model) if model in EMBEDDED else model)
+    path = embedded_path() if model in EMBEDDED else Path(model)
+    loaded, fusion = load_model(path), None
+    if lm is not None:
+        folder = read_folder(path)
+        library = FusionLibrary(loaded.spec.vocabulary, folder.models, prior=folder.prior)
+        loaded, fusion = replace(loaded, fusions=library.fusion), FusionRequest(lm=lm)
     samples = np.concatenate([read(path) for path in audio])
     table = Table("lookahead", "beam", "ms a step", "of greedy")
     figures = []
     for lookahead in lookaheads:
         greedy = step_ms(loaded, samples, rows, lookahead, precision, None)
         for beam in itertools.chain([0], beams):
-            decoding = Decoding(beam=beam, alternatives=beam) if beam else None
+            decoding = Decoding(beam=beam, fusion=fusion) if beam else None
             spent = step_ms(loaded, samples, rows, lookahead, precision, decoding) if beam else greedy
             table.add_row(str(lookahead), str(beam or "greedy"), f"{spent:.2f}", f"{spent / greedy:.2f}")
             figures.append(

@@ -22,13 +22,13 @@ from wavelane.work import Decoding, Hypothesis, Token
 PATIENCE = 30
 """Encoder frames (2.4 s) that hypotheses may disagree about a piece, before the best one's is believed."""
 
-TOKENS = 40
+TOKENS = 24
 """Symbols of a frame that are tried at most."""
 
 FLOOR = -11.0
 """Least log-probability of a symbol that is tried."""
 
-MARGIN = 14.0
+MARGIN = 11.0
 """Hypotheses whose score is so much below the best one's are dropped."""
 
 EXPANSIONS = 3

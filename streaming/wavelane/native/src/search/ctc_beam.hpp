@@ -28,6 +28,12 @@ class CtcBeam final : public Beam {
   struct Candidate {
     double score;
     int32_t from, token;  // token -1: no new piece, and the hypothesis is stays_[from]
+    int32_t reading;      // of the new piece, -1: nothing is read
+  };
+  // What a new piece leads to.
+  struct Reading {
+    double added;
+    Context context;
   };
 
   int32_t token_of(const Hypothesis& h) const { return nodes_[h.node].token; }
@@ -77,13 +83,14 @@ class CtcBeam final : public Beam {
     const int32_t size = static_cast<int32_t>(beam_.size());
     for (int32_t i = 0; i < size; ++i) nodes_[beam_[i].node].hypothesis = i;
     candidates_.clear();
+    readings_.clear();
     stays_.resize(size);
     taken_.assign(static_cast<size_t>(size), {});
     double best = kNever;
     for (int32_t i = 0; i < size; ++i) {
       stays_[i] = stay(beam_[i]);
       best = std::max(best, stays_[i].score());
-      candidates_.push_back({stays_[i].score(), i, -1});
+      candidates_.push_back({stays_[i].score(), i, -1, -1});
     }
     const double gain = fusion_ == nullptr ? 0.0 : fusion_->gain();
     for (int32_t i = 0; i < size; ++i) {
@@ -94,12 +101,15 @@ class CtcBeam final : public Beam {
         if (std::find(taken_[i].begin(), taken_[i].end(), token) != taken_[i].end()) continue;
         double score = (token == token_of(h) ? h.blank.all : h.total) + now_[token] + h.fused;
         if (score == kNever || score + gain < best - options_.margin) continue;
+        int32_t reading = -1;
         if (fusion_ != nullptr) {
-          Context context = h.context;
-          score += fusion_->read(context, token);
+          reading = static_cast<int32_t>(readings_.size());
+          readings_.push_back({0, h.context});
+          readings_.back().added = fusion_->read(readings_.back().context, token);
+          score += readings_.back().added;
         }
         best = std::max(best, score);
-        candidates_.push_back({score, i, token});
+        candidates_.push_back({score, i, token, reading});
       }
     }
     for (const Hypothesis& h : beam_) nodes_[h.node].hypothesis = -1;
@@ -113,7 +123,7 @@ class CtcBeam final : public Beam {
       const Candidate c = candidates_[0];
       std::pop_heap(candidates_.begin(), candidates_.end(), worse);
       candidates_.pop_back();
-      if (!joins(c)) next_.push_back(c.token < 0 ? stays_[c.from] : extend(beam_[c.from], c.token));
+      if (!joins(c)) next_.push_back(c.token < 0 ? stays_[c.from] : extend(beam_[c.from], c));
     }
     beam_.swap(next_);
   }
@@ -125,8 +135,7 @@ class CtcBeam final : public Beam {
     if (fusion_ == nullptr || options_.alternatives > 1) return false;
     const Hypothesis& from = beam_[c.from];
     const int32_t token = c.token < 0 ? token_of(from) : c.token;
-    Context context = from.context;
-    if (c.token >= 0) fusion_->read(context, token);
+    const Context& context = c.reading < 0 ? from.context : readings_[c.reading].context;
     return std::any_of(next_.begin(), next_.end(), [&](const Hypothesis& h) {
       return token_of(h) == token && fusion_->alike(h.context, context);
     });
@@ -166,11 +175,14 @@ class CtcBeam final : public Beam {
   }
 
   // A hypothesis and a new piece.
-  Hypothesis extend(const Hypothesis& h, int32_t token) {
+  Hypothesis extend(const Hypothesis& h, const Candidate& c) {
+    const int32_t token = c.token;
     Hypothesis next;
-    next.context = h.context;
     next.fused = h.fused;
-    if (fusion_ != nullptr) next.fused += fusion_->read(next.context, token);
+    if (c.reading >= 0) {
+      next.fused += readings_[c.reading].added;
+      next.context = readings_[c.reading].context;
+    }
     next.symbol = enter(h, token);
     next.symbol.path = link(token, next.symbol.path, now_[token]);
     next.symbol.heard = frame_;
@@ -193,6 +205,7 @@ class CtcBeam final : public Beam {
 
   Frame now_;
   std::vector<Candidate> candidates_;
+  std::vector<Reading> readings_;
   std::vector<Hypothesis> stays_, next_;
   std::vector<std::vector<int32_t>> taken_;
 };
