@@ -23,7 +23,7 @@ from wavelane_client.server_process import ServerProcess
 
 BOUND_SECONDS = 0.3
 """p95 of end of audio to final up to which a number of streams counts as sustained."""
-LANES = 1024
+LANES = 2048
 """Sessions that the measured server admits, so that the search finds what it carries and not what it allows."""
 REPOSITORY_MANIFEST = Path("tests/data/speech/manifest.jsonl")
 LOOP_DELAY = "wavelane_event_loop_delay_seconds"
