@@ -51,18 +51,18 @@ def test_what_went_wrong_is_one_sentence(server: Server, tmp_path: Path, vendor:
 
 @pytest.mark.parametrize("vendor", ["openai", "assemblyai"])
 def test_the_microphone(server: Server, tmp_path: Path, vendor: str) -> None:
-    go = write_wav(tmp_path / "go.wav", 0.2, decode(COMMANDS)[: round(1.2 * 16_000)], 0.2)
+    said = write_wav(tmp_path / "said.wav", 0.2, decode(COMMANDS)[round(1.2 * 16_000) :], 0.2)
     path = os.pathsep.join([str(SOUNDCARD), str(Path(__file__).parents[1])])
     running = subprocess.Popen(
         [sys.executable, EXAMPLES / f"stt_from_mic_{vendor}.py", server.http if vendor == "openai" else server.ws],
-        env={**os.environ, "MICROPHONE": str(go), "PYTHONPATH": path},
+        env={**os.environ, "MICROPHONE": str(said), "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     try:
         assert running.stdout is not None
         final = running.stdout.readline().decode().split("\r\x1b[K")[-1]
-        assert final.split() == transcribe(server.http, go)
+        assert final.split() == transcribe(server.http, said)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=20)
         assert (running.returncode, errors) == (0, b"")

@@ -152,7 +152,7 @@ def test_words_to_expect_and_clearing(
     native_words: Callable[..., list[str]],
 ) -> None:
     path = linear16("libri_egypt.opus")
-    hints = {"model": "gpt-4o-transcribe", "language": "en", "keywords": ["vatican", "egypt"]}
+    hints = {"model": "gpt-4o-transcribe", "language": "en", "keywords": ["received", "messengers"]}
     silence = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(9_600)).decode()}
     after = [{"type": "input_audio_buffer.commit"}, silence, {"type": "input_audio_buffer.clear"}]
     wanted = plan("input_audio_buffer.cleared", session=session(None, transcription=hints), after=after)

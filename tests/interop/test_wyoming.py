@@ -41,11 +41,11 @@ def test_two_commands_over_one_connection(
 
 
 def test_names_are_favoured(server: Server, run_client: Run, wav: Callable[..., Path], native_words: Words) -> None:
-    names = {"transcript_names": ["vatican", "messengers of egypt", "Küche 7"], "transcript_terms": ["received"]}
+    names = {"transcript_names": ["vatican", "messengers of egypt", "Küche 7"], "transcript_terms": ["arms"]}
     arguments = ("127.0.0.1", server.port("wyoming"), json.dumps(names), wav(EGYPT))
     (transcript,) = of(run_client("wyoming_file.py", *arguments), "transcript")
     hotwords = [{"phrase": phrase, "boost": 2} for phrase in names["transcript_names"][:2]]
-    assert transcript["text"].split() == native_words(EGYPT, hotwords=[*hotwords, {"phrase": "received", "boost": 1}])
+    assert transcript["text"].split() == native_words(EGYPT, hotwords=[*hotwords, {"phrase": "arms", "boost": 1}])
     assert transcript["text"].split() != native_words(EGYPT)
 
 

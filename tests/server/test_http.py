@@ -160,7 +160,7 @@ async def test_names_and_hints_of_openai(http: httpx.AsyncClient, service: Servi
         "temperature": "0",
         "prompt": "",
         "language": "en",
-        "keywords[]": ["egypt", "vatican"],
+        "keywords[]": ["received", "messengers"],
         "chunking_strategy[type]": "server_vad",
         "chunking_strategy[prefix_padding_ms]": "500",
         "include[]": "logprobs",

@@ -68,7 +68,7 @@ class _Separable(nn.Module):
 
 
 def _patches(features: Tensor) -> Tensor:
-    """[B, F, mels] to [B, F / 2, mels / 2, 9]: what the first convolution sees, which a product of matrices then does."""
+    """[B, F, mels] to [B, F / 2, mels / 2, 9]: what the first convolution sees, for a product of matrices to do it."""
     x = functional.pad(features, _CAUSAL)
     _, height, width = (size - 2 for size in x.shape)
     return torch.stack([x[:, i : i + height : 2, j : j + width : 2] for i in range(3) for j in range(3)], -1)

@@ -24,7 +24,7 @@ BLANK_PENALTY = 4.0
 """Taken from the blank's log-probability. A model that is not sure hears nothing rather than a wrong piece, so that
 ways which leave out optional words win; see Experiments in ``streaming/README.md``."""
 
-LEAST_SCORE = -3.4
+LEAST_SCORE = -3.7
 """Score below which nothing of the grammar was said; see Experiments in ``streaming/README.md``."""
 
 GARBAGE_PENALTY = 1.0
