@@ -40,7 +40,7 @@ class _Subsampling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         rows = max(1, _FEATURES_AT_ONCE // features.shape[1])
-        x = torch.cat([self._convolve(part) for part in features.split(rows)])
+        x = torch.cat([self._convolve(part) for part in torch.split(features, rows)])
         out: Tensor = self.out(x)
         return out
 
