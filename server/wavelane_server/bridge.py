@@ -28,7 +28,7 @@ from wavelane_server.outbox import Outbox
 from wavelane_server.profiles.personal import Personal
 from wavelane_server.profiles.store import make_store, no_profiles
 
-SLICE_S = 0.001
+SLICE_S = 0.002
 """Least time (s) that results are worked off for, if there are so many, before the event loop gets a turn."""
 
 MOST_SLICE_S = 0.05

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Protocol
 
-SLICE_S = 0.001
+SLICE_S = 0.05
 """Time (s) that the data of connections are worked off for before the rest of the event loop gets its turn."""
 
 
