@@ -9,7 +9,6 @@ Rows say the files one after the other, each from another place on, so that spee
 import itertools
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,13 +22,13 @@ from wavelane.audio.resample import Resampler
 from wavelane.engine.batching import Batch, Pending
 from wavelane.engine.native_runner import NativeRunner
 from wavelane.engine.slots import Slot
-from wavelane.lm.folder import read_folder
-from wavelane.lm.library import FusionLibrary
 from wavelane.model.base import LoadedModel
 from wavelane.model.checkpoint import load_model
 from wavelane.model.embedded import DEFAULT, EMBEDDED, embedded_path
 from wavelane.model.offline import chunks
 from wavelane.work import Decoding, FusionRequest, Samples
+from wavelane_server.config import LmConfig
+from wavelane_server.language_models import with_language_models
 
 
 def read(path: Path) -> Samples:
@@ -77,11 +76,8 @@ def main(
 ) -> None:
     """Print what a step costs."""
     path = embedded_path() if model in EMBEDDED else Path(model)
-    loaded, fusion = load_model(path), None
-    if lm is not None:
-        folder = read_folder(path)
-        library = FusionLibrary(loaded.spec.vocabulary, folder.models, prior=folder.prior)
-        loaded, fusion = replace(loaded, fusions=library.fusion), FusionRequest(lm=lm)
+    loaded = with_language_models(load_model(path), LmConfig(), path)
+    fusion = None if lm is None else FusionRequest(lm=lm)
     samples = np.concatenate([read(path) for path in audio])
     table = Table("lookahead", "beam", "ms a step", "of greedy")
     figures = []

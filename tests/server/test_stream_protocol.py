@@ -3,7 +3,6 @@
 import asyncio
 import struct
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
-from wavelane_server.transport import turns
-from wavelane_server.transport.stream_protocol import AT_ONCE, CONNECTION, MOST_WAITING, StreamProtocol
+from wavelane_server.transport.stream_protocol import AT_ONCE, CONNECTION, StreamProtocol
 
 REQUEST = (
     b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -87,25 +85,14 @@ class Peer:
         return True
 
     async def feed(self, data: bytes, cuts: list[int]) -> None:
-        for part in split(data, cuts):
+        edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+        for start, end in zip(edges, edges[1:], strict=False):  # noqa: RUF007 - some are empty
             if not self.wire.closed:
-                self.protocol.data_received(part)
+                self.protocol.data_received(data[start:end])
             for _ in range(3):
                 await asyncio.sleep(0)
         for _ in range(40):
             await asyncio.sleep(0)
-
-    async def feed_at_once(self, data: bytes, cuts: list[int]) -> None:
-        """All parts in one turn of the event loop."""
-        for part in split(data, cuts):
-            self.protocol.data_received(part)
-        for _ in range(60):
-            await asyncio.sleep(0)
-
-
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in pairwise(edges)]
 
 
 async def opened(takes: Callable[[int], bool] = lambda number: True) -> Peer:
@@ -146,33 +133,20 @@ MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    messages=MESSAGES,
-    cuts=st.lists(st.integers(0), max_size=6),
-    taken=st.lists(st.booleans(), min_size=1),
-    busy=st.booleans(),
-)
+@settings(max_examples=150, deadline=None)
+@given(messages=MESSAGES, cuts=st.lists(st.integers(0), max_size=6), taken=st.lists(st.booleans(), min_size=1))
 def test_any_split_and_any_taking_gives_the_same_messages(
-    messages: list[tuple[str | bytes | None, bytes, bytes]], cuts: list[int], taken: list[bool], busy: bool
+    messages: list[tuple[str | bytes | None, bytes, bytes]], cuts: list[int], taken: list[bool]
 ) -> None:
     async def run() -> None:
         peer = await opened(lambda number: taken[number % len(taken)])
-        if busy:
-            # Everything waits for its turn, and what is cut comes in one read each.
-            peer.protocol._turns.now()
-            await peer.feed_at_once(b"".join(data for _, data, _ in messages), cuts)
-        else:
-            await peer.feed(b"".join(data for _, data, _ in messages), cuts)
+        await peer.feed(b"".join(data for _, data, _ in messages), cuts)
         assert peer.heard == [message for message, _, _ in messages if message is not None]
         assert peer.wire.written == b"".join(answer for _, _, answer in messages)
         assert not peer.wire.closed
         assert not peer.wire.paused
 
-    with pytest.MonkeyPatch.context() as patch:
-        if busy:
-            patch.setattr(turns, "SLICE_S", -1.0)
-        asyncio.run(run())
+    asyncio.run(run())
 
 
 async def test_audio_goes_the_short_way() -> None:
@@ -252,47 +226,3 @@ async def test_a_lost_connection_takes_nothing_more() -> None:
     await asyncio.sleep(0)
     assert peer.short == 0
     assert not peer.protocol.open_wide
-
-
-@pytest.fixture
-def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slice of a turn is over before it begins."""
-    monkeypatch.setattr(turns, "SLICE_S", -1.0)
-
-
-@pytest.mark.usefixtures("crowd")
-async def test_what_waits_for_its_turn_is_taken_before_the_end_of_the_stream() -> None:
-    peer = await opened()
-    packets = [struct.pack("<I", number) * 800 for number in range(10)]
-    for packet in packets:
-        peer.protocol.data_received(frame(Opcode.BINARY, packet))
-    assert peer.heard == packets[:1]
-    peer.protocol.eof_received()
-    assert peer.heard == packets
-    peer.protocol.connection_lost(None)
-    await peer.feed_at_once(b"", [])
-    assert peer.heard == packets
-
-
-@pytest.mark.usefixtures("crowd")
-async def test_a_client_is_read_from_again_when_what_it_sent_had_its_turn() -> None:
-    peer = await opened()
-    size = 0
-    while not peer.wire.paused:
-        assert size <= MOST_WAITING + 2 * 60_000
-        size += 60_000
-        peer.protocol.data_received(frame(Opcode.BINARY, bytes(60_000)))
-    assert size > MOST_WAITING
-    await peer.feed_at_once(b"", [])
-    assert len(peer.heard) == size // 60_000
-    assert not peer.wire.paused
-
-
-@pytest.mark.usefixtures("crowd")
-async def test_a_lost_connection_takes_nothing_that_waited() -> None:
-    peer = await opened()
-    for _ in range(3):
-        peer.protocol.data_received(frame(Opcode.BINARY, b"audio"))
-    peer.protocol.connection_lost(ConnectionResetError())
-    await peer.feed_at_once(b"", [])
-    assert peer.heard == [b"audio"]

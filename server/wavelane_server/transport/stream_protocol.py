@@ -2,16 +2,11 @@
 
 import asyncio
 import struct
-from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
 from websockets.protocol import OPEN
-
-from wavelane_server.transport.turns import Turns
 
 try:
     from websockets.speedups import apply_mask
@@ -29,9 +24,6 @@ Offer = Callable[[bytes], bool]
 
 AT_ONCE = 32
 """Messages taken on the spot of what one read from the socket brought; more wait until others had their turn."""
-
-MOST_WAITING = 256 * 1024
-"""Bytes of a connection that may wait for their turn; until they had it no more is read from its socket."""
 
 _FIN, _MASKED, _LENGTH, _OPCODE, _CONTROL = 0x80, 0x80, 0x7F, 0x0F, 0x08
 _WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
@@ -60,18 +52,10 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     """Bytes left of a frame that goes the general way."""
     _fragmented = False
     """In the middle of a message of several frames."""
-    _stopped = False
-    """Not reading from the socket, because too much waits."""
-    _servers: ClassVar[WeakKeyDictionary[ServerState, Turns]] = WeakKeyDictionary()
 
-    def __init__(self, config: Any, server_state: ServerState, *args: Any, **kwargs: Any) -> None:
-        super().__init__(config, server_state, *args, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.close_timeout = CLOSE_TIMEOUT_S
-        self._waiting: deque[bytes] = deque()
-        turns = self._servers.get(server_state)
-        if turns is None:
-            turns = self._servers[server_state] = Turns(self.loop)
-        self._turns = turns
 
     def offer(self, take: Offer) -> None:
         """From now on, offer binary messages to ``take`` when none waits to be received. It must not raise."""
@@ -119,42 +103,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if self._abort is not None:
             self._abort.cancel()
         self._offer = None
-        self._waiting.clear()
         super().connection_lost(exc)
 
-    def eof_received(self) -> None:
-        """What came before counts; the transport closes behind this."""
-        while self._waiting:
-            self.read_next()
-        super().eof_received()
-
     def data_received(self, data: bytes) -> None:
-        """Take the data, or let them wait for their turn."""
+        """Find the frames."""
         if not self.handshake_initiated:
             super().data_received(data)
-        elif self._turns.now() and not self._waiting:
-            self._read(data)
-        else:
-            self._waiting.append(data)
-            self._turns.later(self)
-            if not self._stopped and sum(map(len, self._waiting)) > MOST_WAITING:
-                self._stopped = True
-                self.transport.pause_reading()
-
-    def read_next(self) -> None:
-        """Take the oldest data that wait, if any still do."""
-        if not self._waiting:
             return
-        data = self._waiting.popleft()
-        if self._stopped and not self._waiting:
-            self._stopped = False
-            if not (self.read_paused or self.transport.is_closing()):
-                self.transport.resume_reading()
-        if not self.transport.is_closing():
-            self._read(data)
-
-    def _read(self, data: bytes) -> None:
-        """Find the frames."""
         if self._head:
             data = self._head + data
             self._head = b""
